@@ -1,0 +1,1 @@
+"""Learned LookaheadKV weights and the model they are tied to."""

@@ -1,0 +1,96 @@
+"""What the runtime asks of an inference engine."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Literal, Protocol, Self
+
+from services.runtime.eviction import EvictionPlan, EvictionReport
+from services.runtime.settings import RuntimeSettings
+from services.shared.generation import Sampling
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """The model that an engine has loaded."""
+
+    model: str
+    fingerprint: str
+    context_tokens: int
+    vocab_size: int
+    layers: int
+    kv_heads: int
+    head_dim: int
+    kv_bytes_per_token: int
+
+
+@dataclass(frozen=True)
+class Load:
+    """How busy an engine is. Slots are KV tokens; free ones could be used by a new request."""
+
+    running_requests: int
+    queued_requests: int
+    total_slots: int
+    free_slots: int
+
+
+@dataclass(frozen=True)
+class EngineRequest:
+    """One prompt to answer. `plan` is None when the KV cache is to stay whole."""
+
+    request_id: str
+    prompt_ids: tuple[int, ...]
+    sampling: Sampling
+    plan: EvictionPlan | None
+
+
+@dataclass(frozen=True)
+class Finish:
+    """How a request ended. `eviction` is None when the engine had no plan to carry out."""
+
+    reason: Literal["stop", "length", "abort"]
+    matched_stop: str
+    completion_tokens: int
+    cached_tokens: int
+    retractions: int
+    queue_seconds: float
+    prefill_seconds: float
+    eviction: EvictionReport | None
+
+
+@dataclass(frozen=True)
+class EngineOutput:
+    """Text and tokens since the last output; `finish` is set on the last one."""
+
+    text: str
+    token_ids: tuple[int, ...]
+    finish: Finish | None = None
+
+
+class EngineFailed(Exception):
+    """The engine cannot serve. The message is one sentence for an operator."""
+
+
+class Backend(Protocol):
+    """An engine with a model in it."""
+
+    @property
+    def info(self) -> ModelInfo: ...
+
+    @classmethod
+    async def start(cls, settings: RuntimeSettings) -> Self:
+        """Load the model and prove that eviction works. Raises EngineFailed with the reason."""
+        ...
+
+    def generate(self, request: EngineRequest) -> AsyncIterator[EngineOutput]:
+        """Stream the answer. Closing or cancelling the iterator frees the request's KV at once."""
+        ...
+
+    async def load(self) -> Load: ...
+
+    async def failure(self) -> str:
+        """Wait until the engine has died, and return why."""
+        ...
+
+    async def close(self) -> None:
+        """Stop the engine and its processes. Safe to call twice."""
+        ...

@@ -1,0 +1,89 @@
+"""The errors that a caller may see, each with its gRPC status and its details.
+
+ServiceError
+  InvalidArgument       a field is wrong; carries one violation a field
+  NotFound              a model or policy that is not here
+  FailedPrecondition    a right request at a wrong moment, or for another server
+  ResourceExhausted     too large, or over a quota
+  Unavailable           draining, starting, or no runtime left; worth a retry
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import grpc
+from google.protobuf import any_pb2, duration_pb2
+from google.protobuf.message import Message
+from google.rpc import code_pb2, error_details_pb2, status_pb2
+from grpc_status import rpc_status
+
+RETRY_AFTER_SECONDS = 1
+
+
+@dataclass(frozen=True)
+class Violation:
+    """One wrong field of a request: its path, and what is wrong with its value and how to mend it."""
+
+    field: str
+    description: str
+
+
+class ServiceError(Exception):
+    """An expected failure. The interceptor turns it into its gRPC status."""
+
+    code = code_pb2.UNKNOWN
+
+    def details(self) -> Sequence[Message]:
+        """The google.rpc messages that a program can act upon."""
+        return ()
+
+    def to_status(self) -> grpc.Status:
+        """This error as a gRPC status with details."""
+        packed = []
+        for detail in self.details():
+            holder = any_pb2.Any()
+            holder.Pack(detail)
+            packed.append(holder)
+        return rpc_status.to_status(status_pb2.Status(code=self.code, message=str(self), details=packed))
+
+
+class InvalidArgument(ServiceError):
+    code = code_pb2.INVALID_ARGUMENT
+
+    def __init__(self, *violations: Violation) -> None:
+        super().__init__("; ".join(f"{v.field}: {v.description}" for v in violations))
+        self.violations = violations
+
+    def details(self) -> Sequence[Message]:
+        fields = [
+            error_details_pb2.BadRequest.FieldViolation(field=v.field, description=v.description)
+            for v in self.violations
+        ]
+        return (error_details_pb2.BadRequest(field_violations=fields),)
+
+
+class NotFound(ServiceError):
+    code = code_pb2.NOT_FOUND
+
+    def __init__(self, field: str, name: str, known: Sequence[str]) -> None:
+        super().__init__(f"{field}: {name!r} is not here; known: {', '.join(known) or 'none'}")
+        self.resource = error_details_pb2.ResourceInfo(resource_type=field, resource_name=name)
+
+    def details(self) -> Sequence[Message]:
+        return (self.resource,)
+
+
+class FailedPrecondition(ServiceError):
+    code = code_pb2.FAILED_PRECONDITION
+
+
+class ResourceExhausted(ServiceError):
+    code = code_pb2.RESOURCE_EXHAUSTED
+
+
+class Unavailable(ServiceError):
+    code = code_pb2.UNAVAILABLE
+
+    def details(self) -> Sequence[Message]:
+        delay = duration_pb2.Duration(seconds=RETRY_AFTER_SECONDS)
+        return (error_details_pb2.RetryInfo(retry_delay=delay),)

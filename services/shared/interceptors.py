@@ -1,0 +1,91 @@
+"""One place where requests are decoded and errors become gRPC statuses."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import grpc
+import structlog
+from google.protobuf.message import DecodeError
+
+from services.shared.errors import InvalidArgument, ResourceExhausted, ServiceError, Violation
+
+logger = structlog.get_logger()
+
+# a larger message than this is cut off by gRPC itself, which cannot name the field
+TRANSPORT_LIMIT_FACTOR = 8
+
+
+def server_options(max_message_bytes: int) -> list[tuple[str, int]]:
+    """gRPC server options that leave the size check of requests to `ErrorInterceptor`."""
+    return [
+        ("grpc.max_receive_message_length", TRANSPORT_LIMIT_FACTOR * max_message_bytes),
+        ("grpc.so_reuseport", 0),
+    ]
+
+
+class ErrorInterceptor(grpc.aio.ServerInterceptor):
+    """Decodes requests, runs the handler, and answers each `ServiceError` with its status.
+
+    A request that does not decode is INVALID_ARGUMENT, one above `max_message_bytes` RESOURCE_EXHAUSTED.
+    Anything unexpected is logged in full and answered "internal error".
+    """
+
+    def __init__(self, max_message_bytes: int) -> None:
+        self.max_message_bytes = max_message_bytes
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler | None]],
+        details: grpc.HandlerCallDetails,
+    ) -> grpc.RpcMethodHandler | None:
+        handler = await continuation(details)
+        if handler is None or handler.request_streaming:
+            return handler
+        if handler.response_streaming:
+            return grpc.unary_stream_rpc_method_handler(
+                self._stream(handler, details.method), None, handler.response_serializer
+            )
+        return grpc.unary_unary_rpc_method_handler(
+            self._unary(handler, details.method), None, handler.response_serializer
+        )
+
+    def _unary(self, handler: grpc.RpcMethodHandler, method: str) -> Callable[..., Awaitable[Any]]:
+        async def call(body: bytes, context: grpc.aio.ServicerContext) -> Any:
+            try:
+                return await handler.unary_unary(self._decode(handler, body), context)
+            except Exception as error:
+                await _abort(context, error, method)
+
+        return call
+
+    def _stream(self, handler: grpc.RpcMethodHandler, method: str) -> Callable[..., AsyncIterator[Any]]:
+        async def call(body: bytes, context: grpc.aio.ServicerContext) -> AsyncIterator[Any]:
+            try:
+                async for response in handler.unary_stream(self._decode(handler, body), context):
+                    yield response
+            except Exception as error:
+                await _abort(context, error, method)
+
+        return call
+
+    def _decode(self, handler: grpc.RpcMethodHandler, body: bytes) -> Any:
+        if len(body) > self.max_message_bytes:
+            raise ResourceExhausted(
+                f"request: {len(body)} bytes, the limit is {self.max_message_bytes}; send a shorter prompt"
+            )
+        try:
+            return handler.request_deserializer(body)
+        except DecodeError as error:
+            raise InvalidArgument(Violation("request", f"does not decode: {error}; text must be UTF-8")) from error
+
+
+async def _abort(context: grpc.aio.ServicerContext, error: Exception, method: str) -> None:
+    if isinstance(error, ServiceError):
+        status = error.to_status()
+        await context.abort(status.code, status.details, status.trailing_metadata)
+    if isinstance(error, grpc.aio.AbortError):
+        raise error
+    logger.error("unhandled error", method=method, exc_info=error)
+    await context.abort(grpc.StatusCode.INTERNAL, "internal error")
