@@ -1,0 +1,18 @@
+"""Scoring policies by name. To add one: a file here, and one line below. `full` keeps everything and needs none."""
+
+import pkgutil
+
+from scorer.policies.base import Policy
+
+FULL = "full"
+POLICIES = {
+    "streaming": "scorer.policies.streaming:StreamingPolicy",
+    "window": "scorer.policies.window:WindowPolicy",
+}
+POLICY_NAMES = (FULL, *POLICIES)
+
+
+def load_policy(name: str) -> type[Policy]:
+    """The class of a policy in POLICIES; only now is torch imported."""
+    policy: type[Policy] = pkgutil.resolve_name(POLICIES[name])
+    return policy
