@@ -1,0 +1,141 @@
+"""An engine without a model: same slots, queue and reports as a real one, answers derived from the prompt."""
+
+import asyncio
+import time
+import zlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any, Self
+
+from scorer.adapters.fingerprint import model_fingerprint, read_config
+from services.runtime.backends.base import EngineFailed, EngineOutput, EngineRequest, Finish, Load, ModelInfo
+from services.runtime.backends.fake_pool import Lease, SlotPool
+from services.runtime.eviction import EvictionPlan, EvictionReport
+from services.runtime.settings import RuntimeSettings
+
+
+@dataclass(frozen=True)
+class FakeArgs:
+    """What `engine_args` may hold for this backend."""
+
+    tokens_per_second: float = 2000.0
+    prefill_tokens_per_second: float = 1e6
+    total_slots: int = 20_000
+    max_running: int = 8
+    # to rehearse failures
+    start_seconds: float = 0.0
+    start_error: str = ""
+    dies_after_seconds: float | None = None
+
+
+class FakeBackend:
+    """Deterministic: the same prompt always gets the same tokens, each written `t<id> `."""
+
+    def __init__(self, info: ModelInfo, args: FakeArgs) -> None:
+        self.info = info
+        self.args = args
+        self._pool = SlotPool(args.total_slots, args.max_running)
+
+    @classmethod
+    async def start(cls, settings: RuntimeSettings) -> Self:
+        """A backend for the model folder in `settings`. Raises EngineFailed with the reason."""
+        try:
+            args = FakeArgs(**settings.engine_args)
+            info = _model_info(settings, read_config(settings.model_path))
+        except (TypeError, KeyError, FileNotFoundError) as error:
+            raise EngineFailed(str(error)) from error
+        await asyncio.sleep(args.start_seconds)
+        if args.start_error:
+            raise EngineFailed(args.start_error)
+        return cls(info, args)
+
+    async def generate(self, request: EngineRequest) -> AsyncIterator[EngineOutput]:
+        """Stream the answer, one output a token. Closing the iterator frees the request's slots at once."""
+        arrived = time.monotonic()
+        lease = Lease(len(request.prompt_ids), request.sampling.max_new_tokens)
+        if lease.tokens > self._pool.total_slots:
+            yield EngineOutput("", (), _finish("abort", "", 0, 0.0, 0.0, None))
+            return
+        async with self._pool.hold(lease):
+            queued = time.monotonic() - arrived
+            prefill = lease.prompt_tokens / self.args.prefill_tokens_per_second
+            await asyncio.sleep(prefill)
+            report = self._evict(lease, request.plan) if request.plan else None
+            emitted = ""
+            for index, token in enumerate(_answer(request, self.info.vocab_size), start=1):
+                text, reason, matched = _judge(request, emitted, token, index)
+                emitted += text
+                finish = _finish(reason, matched, index, queued, prefill, report) if reason else None
+                yield EngineOutput(text, (token,), finish)
+                if finish:
+                    return
+                await asyncio.sleep(1 / self.args.tokens_per_second)
+
+    async def load(self) -> Load:
+        """Requests and slots at this moment."""
+        pool = self._pool
+        return Load(pool.running, pool.queued, pool.total_slots, pool.free_slots)
+
+    async def failure(self) -> str:
+        """Never returns, unless `dies_after_seconds` says so."""
+        if self.args.dies_after_seconds is None:
+            await asyncio.Event().wait()
+        await asyncio.sleep(self.args.dies_after_seconds or 0)
+        return f"the fake engine died after {self.args.dies_after_seconds} s, as it was told to"
+
+    async def close(self) -> None:
+        """Nothing to stop."""
+
+    def _evict(self, lease: Lease, plan: EvictionPlan) -> EvictionReport:
+        if lease.prompt_tokens <= plan.budget_tokens:
+            return EvictionReport(lease.prompt_tokens, skipped="the prompt is not longer than its budget")
+        kept_ratio = plan.budget_tokens / lease.prompt_tokens
+        before = self._pool.free_slots
+        self._pool.shrink(lease, plan.budget_tokens)
+        return EvictionReport(plan.budget_tokens, before, self._pool.free_slots, retained_mass=kept_ratio)
+
+
+def _model_info(settings: RuntimeSettings, config: dict[str, Any]) -> ModelInfo:
+    heads = config["num_attention_heads"]
+    kv_heads = config.get("num_key_value_heads", heads)
+    head_dim = config.get("head_dim") or config["hidden_size"] // heads
+    layers = config["num_hidden_layers"]
+    return ModelInfo(
+        model=settings.model_name or settings.model_path.name,
+        fingerprint=model_fingerprint(config),
+        context_tokens=config["max_position_embeddings"],
+        vocab_size=config["vocab_size"],
+        layers=layers,
+        kv_heads=kv_heads,
+        head_dim=head_dim,
+        kv_bytes_per_token=2 * 2 * layers * kv_heads * head_dim,
+    )
+
+
+def _answer(request: EngineRequest, vocab_size: int) -> list[int]:
+    """`max_new_tokens` ids that depend on the prompt and on nothing else."""
+    state = zlib.crc32(repr(request.prompt_ids).encode())
+    ids = []
+    for _ in range(request.sampling.max_new_tokens):
+        state = (1103515245 * state + 12345) % 2**31
+        ids.append((state >> 8) % vocab_size)
+    return ids
+
+
+def _judge(request: EngineRequest, emitted: str, token: int, index: int) -> tuple[str, Any, str]:
+    """Text of this token up to a stop string, the reason to end here or "", and what matched."""
+    text, sampling = f"t{token} ", request.sampling
+    if token in sampling.stop_token_ids:
+        return "", "stop", str(token)
+    whole = emitted + text
+    found = [(at, stop) for stop in sampling.stop if (at := whole.find(stop)) >= 0]
+    if found:
+        at, stop = min(found)
+        return whole[len(emitted) : max(at, len(emitted))], "stop", stop
+    return text, "length" if index == sampling.max_new_tokens else "", ""
+
+
+def _finish(
+    reason: Any, matched: str, tokens: int, queued: float, prefill: float, report: EvictionReport | None
+) -> Finish:
+    return Finish(reason, matched, tokens, 0, 0, queued, prefill, report)
