@@ -3,6 +3,7 @@
 ServiceError
   InvalidArgument       a field is wrong; carries one violation a field
   NotFound              a model or policy that is not here
+  AlreadyExists         an id that is in use
   FailedPrecondition    a right request at a wrong moment, or for another server
   ResourceExhausted     too large, or over a quota
   Unavailable           draining, starting, or no runtime left; worth a retry
@@ -67,6 +68,17 @@ class NotFound(ServiceError):
 
     def __init__(self, field: str, name: str, known: Sequence[str]) -> None:
         super().__init__(f"{field}: {name!r} is not here; known: {', '.join(known) or 'none'}")
+        self.resource = error_details_pb2.ResourceInfo(resource_type=field, resource_name=name)
+
+    def details(self) -> Sequence[Message]:
+        return (self.resource,)
+
+
+class AlreadyExists(ServiceError):
+    code = code_pb2.ALREADY_EXISTS
+
+    def __init__(self, field: str, name: str, description: str) -> None:
+        super().__init__(f"{field}: {name!r} {description}")
         self.resource = error_details_pb2.ResourceInfo(resource_type=field, resource_name=name)
 
     def details(self) -> Sequence[Message]:

@@ -14,6 +14,7 @@ class Health:
     def __init__(self, server: grpc.aio.Server, services: tuple[str, ...], *, reflect: bool) -> None:
         self.services = services
         self.reason = "starting"
+        self._left = False
         self._servicer = health.aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(self._servicer, server)
         if reflect:
@@ -25,6 +26,9 @@ class Health:
         await self.not_ready("starting")
 
     async def ready(self) -> None:
+        """Every service serves, unless this process is about to leave."""
+        if self._left:
+            return
         self.reason = ""
         for name in self.services:
             await self._servicer.set(name, SERVING)
@@ -39,6 +43,7 @@ class Health:
         """Show a part of the process that may be down while the process serves on, e.g. `scoring-config`."""
         await self._servicer.set(name, SERVING if ok else NOT_SERVING)
 
-    async def leave(self) -> None:
+    async def leave(self, reason: str = "shutting down") -> None:
         """Readiness fails for good; liveness stays."""
-        await self.not_ready("shutting down")
+        self._left = True
+        await self.not_ready(reason)

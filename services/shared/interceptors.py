@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 from typing import Any
 
 import grpc
@@ -60,11 +61,14 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
 
         return call
 
-    def _stream(self, handler: grpc.RpcMethodHandler, method: str) -> Callable[..., AsyncIterator[Any]]:
-        async def call(body: bytes, context: grpc.aio.ServicerContext) -> AsyncIterator[Any]:
+    def _stream(self, handler: grpc.RpcMethodHandler, method: str) -> Callable[..., Awaitable[None]]:
+        async def call(body: bytes, context: grpc.aio.ServicerContext) -> None:
             try:
-                async for response in handler.unary_stream(self._decode(handler, body), context):
-                    yield response
+                # gRPC does not close a generator when the call is cancelled, so what it holds would wait for the
+                # garbage collector; a coroutine is cancelled where it stands
+                async with aclosing(handler.unary_stream(self._decode(handler, body), context)) as responses:
+                    async for response in responses:
+                        await context.write(response)
             except Exception as error:
                 await _abort(context, error, method)
 

@@ -2,10 +2,19 @@
 
 import asyncio
 import signal
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager, suppress
+from typing import Any
 
 import grpc
+import structlog
 
 from services.shared.health import Health
+
+logger = structlog.get_logger()
+
+# for what is still in flight when the drain is over: streams that never end by themselves, such as health watches
+CUT_SECONDS = 0.5
 
 
 def stop_event_on_signals() -> asyncio.Event:
@@ -17,7 +26,45 @@ def stop_event_on_signals() -> asyncio.Event:
     return stop
 
 
-async def stop_gracefully(server: grpc.aio.Server, health: Health, grace_seconds: float) -> None:
-    """Say NOT_SERVING, refuse new calls, and let those in flight finish for `grace_seconds`."""
+async def listen(server: grpc.aio.Server, host: str, port: int) -> int:
+    """Start `server` and return its port; 0 picks a free one. Exits with a sentence when the port is taken."""
+    address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    try:
+        bound: int = server.add_insecure_port(address)
+    except RuntimeError as error:
+        raise SystemExit(f"cannot listen on {address}; choose another host or port") from error
+    await server.start()
+    return bound
+
+
+@asynccontextmanager
+async def background(work: Coroutine[Any, Any, Any]) -> AsyncIterator[asyncio.Task[Any]]:
+    """A task that runs beside this block and is cancelled at its end. Its failure is logged when it happens."""
+    task = asyncio.create_task(work)
+    task.add_done_callback(_log_failure)
+    try:
+        yield task
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+def _log_failure(task: asyncio.Task[Any]) -> None:
+    if not task.cancelled() and (error := task.exception()):
+        logger.error("background task failed", exc_info=error)
+
+
+async def stop_gracefully(
+    server: grpc.aio.Server, health: Health, grace_seconds: float, drained: Coroutine[Any, Any, None] | None = None
+) -> None:
+    """Say NOT_SERVING, refuse new calls, and let those in flight finish for `grace_seconds`.
+
+    With `drained`, the wait ends when it does, so that a caller who watches our health does not hold us up.
+    """
     await health.leave()
-    await server.stop(grace_seconds)
+    if drained is None:
+        await server.stop(grace_seconds)
+        return
+    with suppress(TimeoutError):
+        await asyncio.wait_for(drained, grace_seconds)
+    await server.stop(min(CUT_SECONDS, grace_seconds))

@@ -1,0 +1,102 @@
+"""The runtime process: builds everything once, serves until it is told to stop or its engine dies."""
+
+import asyncio
+from contextlib import AsyncExitStack
+
+import grpc
+import structlog
+
+from protos.generation.v1 import generation_pb2, generation_pb2_grpc
+from protos.runtime.v1 import runtime_pb2, runtime_pb2_grpc
+from services.runtime.backends.base import EngineFailed
+from services.runtime.calls import Calls
+from services.runtime.engine import Engine
+from services.runtime.eviction import ScoringDefaults
+from services.runtime.scorer_client import ScorerClient
+from services.runtime.servicer import GenerationServicer, RuntimeServicer
+from services.runtime.settings import RuntimeSettings
+from services.shared.health import Health
+from services.shared.interceptors import ErrorInterceptor, server_options
+from services.shared.lifecycle import background, listen, stop_event_on_signals, stop_gracefully
+from services.shared.logs import configure_logs
+from services.shared.settings import load_settings
+
+logger = structlog.get_logger()
+
+SERVICES = tuple(
+    service.full_name for file in (generation_pb2, runtime_pb2) for service in file.DESCRIPTOR.services_by_name.values()
+)
+SCORING_FLAG = "scoring-config"
+
+
+class Runtime:
+    """The parts of the process and how they hang together."""
+
+    def __init__(self, settings: RuntimeSettings) -> None:
+        self.settings = settings
+        self.engine = Engine()
+        self.calls = Calls(settings.coalesce_seconds)
+        self.scorer = ScorerClient(settings.scorer_target, self._show_scoring)
+        self.server = grpc.aio.server(
+            interceptors=[ErrorInterceptor(settings.max_message_bytes)],
+            options=server_options(settings.max_message_bytes),
+        )
+        self.health = Health(self.server, SERVICES, reflect=settings.reflection)
+        generation = GenerationServicer(settings, self.engine, self.calls, lambda: self.scorer.defaults)
+        runtime = RuntimeServicer(self.engine, self.calls, self.health)
+        generation_pb2_grpc.add_GenerationServiceServicer_to_server(generation, self.server)
+        runtime_pb2_grpc.add_RuntimeServiceServicer_to_server(runtime, self.server)
+
+    async def serve(self) -> int:
+        """The exit code: 0 after a signal, 1 when the engine died."""
+        stop = stop_event_on_signals()
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(self.engine.close)
+            port = await listen(self.server, self.settings.host, self.settings.port)
+            await self.health.alive()
+            await self.health.flag(SCORING_FLAG, ok=False)
+            logger.info("listening", host=self.settings.host, port=port)
+            life = await stack.enter_async_context(background(self._run_engine()))
+            stopped = await stack.enter_async_context(background(stop.wait()))
+            stack.push_async_callback(self._stop)
+            await asyncio.wait([life, stopped], return_when=asyncio.FIRST_COMPLETED)
+            return 1 if life.done() else 0
+
+    async def _run_engine(self) -> None:
+        """Returns when a running engine has died."""
+        try:
+            running = await self.engine.start(self.settings)
+        except EngineFailed as error:
+            logger.error("engine did not start", reason=str(error))
+            await self.health.not_ready(str(error))
+            # ending here would restart the process over and over, and hide the sentence
+            await asyncio.Event().wait()
+            return
+        async with background(self.scorer.follow(running.backend.info.fingerprint)):
+            await self.health.ready()
+            logger.info("ready", model=running.limits.model, fingerprint=running.backend.info.fingerprint)
+            sentence = await self.engine.wait_dead()
+            logger.error("engine died", reason=sentence)
+            await self.health.leave(sentence)
+            self.calls.end_all(sentence)
+
+    async def _stop(self) -> None:
+        await stop_gracefully(self.server, self.health, self.settings.shutdown_grace_seconds, self.calls.drain())
+
+    async def _show_scoring(self, defaults: ScoringDefaults) -> None:
+        await self.health.flag(SCORING_FLAG, ok=defaults.source == "scorer")
+
+
+async def serve(settings: RuntimeSettings) -> int:
+    """The exit code of a runtime with these settings."""
+    return await Runtime(settings).serve()
+
+
+def main() -> None:
+    settings = load_settings(RuntimeSettings)
+    configure_logs(settings.log_level)
+    raise SystemExit(asyncio.run(serve(settings)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,139 @@
+"""The runtime's gRPC services: answers from the engine, and what a router needs to know."""
+
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+
+import grpc
+import structlog
+
+from protos.generation.v1 import generation_pb2, generation_pb2_grpc
+from protos.runtime.v1 import runtime_pb2, runtime_pb2_grpc
+from services.runtime.backends.base import EngineFailed, EngineOutput, EngineRequest
+from services.runtime.calls import Calls
+from services.runtime.coalesce import Coalescer
+from services.runtime.engine import Engine, Running
+from services.runtime.eviction import Decision, ScoringDefaults, decide
+from services.runtime.messages import to_chunk, to_complete, to_kv_report
+from services.runtime.settings import RuntimeSettings
+from services.shared.errors import Unavailable
+from services.shared.generation import GenerateCall, check_fits, parse_generate
+from services.shared.health import Health
+
+logger = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A request that the engine may run, and how its budget came about."""
+
+    request: EngineRequest
+    decision: Decision
+    defaults: ScoringDefaults
+
+
+class GenerationServicer(generation_pb2_grpc.GenerationServiceServicer):
+    """Answers prompts."""
+
+    def __init__(
+        self, settings: RuntimeSettings, engine: Engine, calls: Calls, scoring: Callable[[], ScoringDefaults]
+    ) -> None:
+        self._settings = settings
+        self._engine = engine
+        self._calls = calls
+        self._scoring = scoring
+
+    async def Generate(
+        self, request: generation_pb2.GenerateRequest, context: grpc.aio.ServicerContext
+    ) -> AsyncIterator[generation_pb2.GenerateResponse]:
+        arrived = time.monotonic()
+        call = parse_generate(request)
+        with self._calls.enter(call.request_id) as stream:
+            running = self._engine.running()
+            prepared = await self._prepare(call, running)
+            async with aclosing(_answer(running, prepared, stream, arrived)) as responses:
+                async for response in responses:
+                    yield response
+
+    async def _prepare(self, call: GenerateCall, running: Running) -> Prepared:
+        prompt_ids = await running.encode(call.text) if call.text is not None else call.token_ids or ()
+        check_fits(call, prompt_ids, running.limits)
+        defaults = self._scoring()
+        decision = decide(call, len(prompt_ids), defaults)
+        plan, trace_dir = decision.plan, self._settings.trace_dir
+        if plan and trace_dir:
+            plan = replace(plan, trace_path=str(trace_dir / call.request_id))
+        return Prepared(EngineRequest(call.request_id, prompt_ids, call.sampling, plan), decision, defaults)
+
+
+async def _answer(
+    running: Running, prepared: Prepared, stream: Coalescer[EngineOutput], arrived: float
+) -> AsyncGenerator[generation_pb2.GenerateResponse, None]:
+    request, ttft_seconds, last = prepared.request, 0.0, None
+    try:
+        async with aclosing(stream.read(running.backend.generate(request))) as outputs:
+            async for last in outputs:
+                ttft_seconds = ttft_seconds or time.monotonic() - arrived
+                if last.token_ids or last.text:
+                    yield to_chunk(last)
+    except EngineFailed as error:
+        raise Unavailable(str(error)) from error
+    if last is None or last.finish is None:
+        raise Unavailable("the engine ended the answer without a finish; send the request again")
+    kv = to_kv_report(len(request.prompt_ids), prepared.decision, prepared.defaults, last.finish, ttft_seconds)
+    logger.info(
+        "generated",
+        request_id=request.request_id,
+        prompt_tokens=kv.prompt_tokens,
+        kept_tokens=kv.kept_tokens,
+        completion_tokens=last.finish.completion_tokens,
+        finish_reason=last.finish.reason,
+    )
+    yield to_complete(request.request_id, last.finish, kv)
+
+
+class RuntimeServicer(runtime_pb2_grpc.RuntimeServiceServicer):
+    """Tells a router what is served here and how busy it is."""
+
+    def __init__(self, engine: Engine, calls: Calls, health: Health) -> None:
+        self._engine = engine
+        self._calls = calls
+        self._health = health
+
+    async def GetModelInfo(
+        self, request: runtime_pb2.GetModelInfoRequest, context: grpc.aio.ServicerContext
+    ) -> runtime_pb2.GetModelInfoResponse:
+        running = self._engine.running()
+        info = running.backend.info
+        return runtime_pb2.GetModelInfoResponse(
+            model=info.model,
+            fingerprint=info.fingerprint,
+            context_tokens=info.context_tokens,
+            vocab_size=info.vocab_size,
+            layers=info.layers,
+            kv_heads=info.kv_heads,
+            head_dim=info.head_dim,
+            kv_bytes_per_token=info.kv_bytes_per_token,
+            policies=running.limits.policies,
+        )
+
+    async def GetLoad(
+        self, request: runtime_pb2.GetLoadRequest, context: grpc.aio.ServicerContext
+    ) -> runtime_pb2.GetLoadResponse:
+        load = await self._engine.running().backend.load()
+        return runtime_pb2.GetLoadResponse(
+            running_requests=load.running_requests,
+            queued_requests=load.queued_requests,
+            total_slots=load.total_slots,
+            free_slots=load.free_slots,
+            in_flight=self._calls.in_flight,
+            draining=self._calls.draining,
+        )
+
+    async def Drain(
+        self, request: runtime_pb2.DrainRequest, context: grpc.aio.ServicerContext
+    ) -> runtime_pb2.DrainResponse:
+        self._calls.draining = True
+        await self._health.leave("draining")
+        return runtime_pb2.DrainResponse(in_flight=self._calls.in_flight)
