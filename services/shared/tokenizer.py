@@ -16,6 +16,7 @@ class PromptTokenizer:
         self._tokenizer = Tokenizer.from_file(str(file))
 
     def encode(self, text: str) -> list[int]:
-        """Token ids of `text`, special tokens of the model's template included."""
-        ids: list[int] = self._tokenizer.encode(text).ids
+        """Token ids of `text`, special tokens of the model's template included. Other threads run meanwhile."""
+        # `encode` holds the interpreter lock to its end; the batch call lets go of it and is faster for one text too
+        ids: list[int] = self._tokenizer.encode_batch_fast([text])[0].ids
         return ids
