@@ -1,7 +1,7 @@
 """Fewer, larger messages: what gets ready close together is joined."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing, suppress
 from typing import Generic, TypeVar
 
@@ -27,7 +27,7 @@ class Coalescer(Generic[T]):
         self._error = error
         self._end()
 
-    async def read(self, source: AsyncIterator[T]) -> AsyncGenerator[T, None]:
+    async def read(self, source: AsyncGenerator[T, None]) -> AsyncGenerator[T, None]:
         """The items of `source`, joined. Closing this closes `source` too; what `source` raises is raised here."""
         pump = asyncio.create_task(self._fill(source))
         pump.add_done_callback(lambda _: self._end())
@@ -42,8 +42,8 @@ class Coalescer(Generic[T]):
             pump.cancel()
             await asyncio.gather(pump, return_exceptions=True)
 
-    async def _fill(self, source: AsyncIterator[T]) -> None:
-        async with aclosing(source) as items:  # type: ignore[type-var]
+    async def _fill(self, source: AsyncGenerator[T, None]) -> None:
+        async with aclosing(source) as items:
             async for item in items:
                 self._waiting = [self._join(self._waiting[0], item)] if self._waiting else [item]
                 self._ready.set()

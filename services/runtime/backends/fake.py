@@ -3,7 +3,7 @@
 import asyncio
 import time
 import zlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -49,7 +49,7 @@ class FakeBackend:
             raise EngineFailed(args.start_error)
         return cls(info, args)
 
-    async def generate(self, request: EngineRequest) -> AsyncIterator[EngineOutput]:
+    async def generate(self, request: EngineRequest) -> AsyncGenerator[EngineOutput, None]:
         """Stream the answer, one output a token. Closing the iterator frees the request's slots at once."""
         arrived = time.monotonic()
         lease = Lease(len(request.prompt_ids), request.sampling.max_new_tokens)
