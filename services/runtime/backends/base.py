@@ -1,6 +1,6 @@
 """What the runtime asks of an inference engine."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Literal, Protocol, Self
 
@@ -81,8 +81,8 @@ class Backend(Protocol):
         """Load the model and prove that eviction works. Raises EngineFailed with the reason."""
         ...
 
-    def generate(self, request: EngineRequest) -> AsyncIterator[EngineOutput]:
-        """Stream the answer. Closing or cancelling the iterator frees the request's KV at once."""
+    def generate(self, request: EngineRequest) -> AsyncGenerator[EngineOutput, None]:
+        """Stream the answer. Closing or cancelling the generator frees the request's KV at once."""
         ...
 
     async def load(self) -> Load: ...

@@ -1,0 +1,159 @@
+"""The `Backend` over an in-process SGLang engine."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Any, Self
+
+from fastapi import HTTPException
+
+from scorer.adapters.fingerprint import model_fingerprint, read_config
+from services.runtime.backends.base import EngineFailed, EngineOutput, EngineRequest, Finish, Load, ModelInfo
+from services.runtime.backends.sglang.engine import EngineSignals, KvEngine, launch
+from services.runtime.backends.sglang.request_state import PARAMS_KEY
+from services.runtime.eviction import EvictionPlan, EvictionReport
+from services.runtime.settings import RuntimeSettings
+from services.shared.errors import InvalidArgument, Unavailable, Violation
+from services.shared.generation import Sampling
+
+# the warm-up prompt is this many times its budget, so that any page size leaves something to evict
+WARM_UP_FACTOR = 4
+WARM_UP_BUDGET_TOKENS = 64
+
+
+class SglangBackend:
+    """Stock SGLang with our plugin in its scheduler process."""
+
+    def __init__(self, engine: KvEngine, info: ModelInfo, died: asyncio.Future[str]) -> None:
+        self.info = info
+        self._engine = engine
+        self._tokenizer_manager = engine.tokenizer_manager
+        self._died = died
+
+    @classmethod
+    async def start(cls, settings: RuntimeSettings) -> Self:
+        died: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        # SGLang's children report a crash by SIGQUIT to their parent, whose default would be to dump core
+        signals = EngineSignals(died)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGQUIT, signals.running_phase_sigquit_handler)
+        engine = await asyncio.to_thread(launch, settings)
+        engine.tokenizer_manager.signal_handler_class = lambda manager: signals
+        backend = cls(engine, _model_info(settings, engine), died)
+        try:
+            await backend._prove_eviction()
+        except BaseException:
+            await backend.close()
+            raise
+        return backend
+
+    async def generate(self, request: EngineRequest) -> AsyncGenerator[EngineOutput, None]:
+        finished, report = False, None
+        try:
+            stream = await self._engine.async_generate(
+                input_ids=list(request.prompt_ids),
+                sampling_params=_sampling_params(request.sampling, request.plan),
+                stream=True,
+                rid=request.request_id,
+            )
+            async with aclosing(stream):
+                async for chunk in stream:
+                    # the report comes with the first token only
+                    report = report or _report(chunk["meta_info"])
+                    output = _output(chunk, report)
+                    finished = output.finish is not None
+                    if finished or output.token_ids:
+                        yield output
+        except HTTPException as error:
+            raise Unavailable(f"the engine gave the request up: {error.detail}") from error
+        except ValueError as error:
+            raise InvalidArgument(Violation("request", str(error))) from error
+        finally:
+            if not finished:
+                self._tokenizer_manager.abort_request(request.request_id)
+
+    async def load(self) -> Load:
+        snapshot = (await self._tokenizer_manager.get_loads())[0]
+        return Load(
+            running_requests=snapshot.num_running_reqs,
+            queued_requests=snapshot.num_waiting_reqs,
+            total_slots=snapshot.max_total_num_tokens,
+            free_slots=snapshot.max_total_num_tokens - snapshot.num_used_tokens,
+        )
+
+    async def failure(self) -> str:
+        return await asyncio.shield(self._died)
+
+    async def close(self) -> None:
+        await asyncio.to_thread(self._engine.shutdown)
+
+    async def _prove_eviction(self) -> None:
+        """Answer one prompt with eviction; raise EngineFailed unless the plugin reports that it took place."""
+        page = self._tokenizer_manager.server_args.page_size or 1
+        prompt = WARM_UP_FACTOR * max(WARM_UP_BUDGET_TOKENS, page)
+        plan = EvictionPlan("window", {}, WARM_UP_BUDGET_TOKENS, sink_tokens=4, recent_tokens=32)
+        sampling = Sampling(max_new_tokens=2, temperature=0, ignore_eos=True)
+        finish: Finish | None = None
+        async for output in self.generate(EngineRequest("warm-up", tuple(range(100, 100 + prompt)), sampling, plan)):
+            finish = output.finish
+        report = finish.eviction if finish else None
+        if report is None:
+            raise EngineFailed("SGLang answered without an eviction report: the plugin is not active in its scheduler")
+        if report.skipped:
+            raise EngineFailed(f"eviction did not work on a first prompt of {prompt} tokens: {report.skipped}")
+
+
+def _model_info(settings: RuntimeSettings, engine: KvEngine) -> ModelInfo:
+    model = engine.tokenizer_manager.model_config
+    kv_heads, head_dim = model.get_total_num_kv_heads(), model.head_dim
+    return ModelInfo(
+        model=settings.model_name or settings.model_path.name,
+        fingerprint=model_fingerprint(read_config(settings.model_path)),
+        context_tokens=model.context_len,
+        vocab_size=model.vocab_size,
+        layers=model.num_hidden_layers,
+        kv_heads=kv_heads,
+        head_dim=head_dim,
+        kv_bytes_per_token=2 * model.num_hidden_layers * kv_heads * head_dim * model.dtype.itemsize,
+    )
+
+
+def _sampling_params(sampling: Sampling, plan: EvictionPlan | None) -> dict[str, Any]:
+    params: dict[str, Any] = sampling.model_dump(exclude_none=True)
+    params["stop"], params["stop_token_ids"] = list(sampling.stop), list(sampling.stop_token_ids)
+    if plan is not None:
+        params["custom_params"] = {PARAMS_KEY: plan.to_params()}
+    return params
+
+
+def _report(meta: dict[str, Any]) -> EvictionReport | None:
+    reports = [report for report in meta.get(PARAMS_KEY) or () if report]
+    return EvictionReport(**reports[0]) if reports else None
+
+
+def _output(chunk: dict[str, Any], report: EvictionReport | None) -> EngineOutput:
+    meta = chunk["meta_info"]
+    finish = _finish(meta, report) if meta["finish_reason"] else None
+    return EngineOutput(chunk["text"], tuple(chunk["output_ids"]), finish)
+
+
+def _finish(meta: dict[str, Any], report: EvictionReport | None) -> Finish:
+    reason = meta["finish_reason"]
+    return Finish(
+        reason=reason["type"],
+        matched_stop=str(reason.get("matched") or ""),
+        completion_tokens=meta["completion_tokens"],
+        cached_tokens=meta["cached_tokens"],
+        retractions=meta.get("num_retractions") or 0,
+        queue_seconds=meta.get("queue_time") or 0.0,
+        prefill_seconds=_prefill_seconds(meta, report),
+        eviction=report,
+    )
+
+
+def _prefill_seconds(meta: dict[str, Any], report: EvictionReport | None) -> float:
+    # SGLang's mark for the end of prefill lies behind our own work of the same step
+    ours = report.scoring_seconds + report.compaction_seconds if report else 0.0
+    return max(0.0, meta["prefill_finished_time"] - meta["forward_entry_time"] - ours)
