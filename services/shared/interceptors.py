@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from typing import Any
 
@@ -64,11 +64,7 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
     def _stream(self, handler: grpc.RpcMethodHandler, method: str) -> Callable[..., Awaitable[None]]:
         async def call(body: bytes, context: grpc.aio.ServicerContext) -> None:
             try:
-                # gRPC does not close a generator when the call is cancelled, so what it holds would wait for the
-                # garbage collector; a coroutine is cancelled where it stands
-                async with aclosing(handler.unary_stream(self._decode(handler, body), context)) as responses:
-                    async for response in responses:
-                        await context.write(response)
+                await _send(handler.unary_stream(self._decode(handler, body), context), context)
             except Exception as error:
                 await _abort(context, error, method)
 
@@ -83,6 +79,18 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
             return handler.request_deserializer(body)
         except DecodeError as error:
             raise InvalidArgument(Violation("request", f"does not decode: {error}; text must be UTF-8")) from error
+
+
+async def _send(responses: AsyncGenerator[Any, None] | Awaitable[None], context: grpc.aio.ServicerContext) -> None:
+    if not isinstance(responses, AsyncGenerator):
+        # a handler that writes by itself
+        await responses
+        return
+    # gRPC does not close a generator when the call is cancelled, so what it holds would wait for the garbage
+    # collector; a coroutine is cancelled where it stands
+    async with aclosing(responses) as open_responses:
+        async for response in open_responses:
+            await context.write(response)
 
 
 async def _abort(context: grpc.aio.ServicerContext, error: Exception, method: str) -> None:

@@ -65,6 +65,10 @@ class Client:
         response = await self.health.Check(health_pb2.HealthCheckRequest(service=service))
         return int(response.status)
 
+    def watch_health(self, service: str = GENERATION) -> grpc.aio.UnaryStreamCall:
+        """The stream of serving statuses of a health service."""
+        return self.health.Watch(health_pb2.HealthCheckRequest(service=service))
+
     async def ready(self, service: str = GENERATION) -> "Client":
         """This client, once `service` is SERVING."""
         await until(lambda: self.check(service), lambda status: status == SERVING)
