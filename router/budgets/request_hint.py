@@ -1,0 +1,18 @@
+"""The budget that the client asked for."""
+
+from dataclasses import dataclass
+
+from router.budgets.base import FULL, BudgetRequest
+
+
+@dataclass(frozen=True)
+class RequestHintRule:
+    """Takes the request's hint at its word, in tokens or as a ratio of the prompt."""
+
+    def cap(self, request: BudgetRequest) -> int | None:
+        """The hint in tokens; None without one, and for policy `full`, which wants no limit."""
+        if request.hint_policy == FULL:
+            return None
+        if request.hint_keep_ratio is not None:
+            return max(1, int(request.hint_keep_ratio * request.prompt_tokens))
+        return request.hint_budget_tokens
