@@ -1,0 +1,45 @@
+"""One log line per request."""
+
+import time
+from dataclasses import dataclass, field
+
+import grpc
+import structlog
+
+logger = structlog.get_logger()
+
+
+@dataclass
+class RequestRecord:
+    """What the log says of one request. Filled while the request goes on; there is no prompt text in it."""
+
+    started: float = field(default_factory=time.monotonic)
+    request_id: str = ""
+    tenant: str = ""
+    prompt_tokens: int = 0
+    budget_tokens: int = 0
+    budget_rule: str = ""
+    target: str = ""
+    answered: bool = False
+
+    def write(self, context: grpc.aio.ServicerContext) -> None:
+        """Log one line. For the end of the call, when its status is known."""
+        logger.info(
+            "request",
+            request_id=self.request_id,
+            tenant=self.tenant,
+            prompt_tokens=self.prompt_tokens,
+            budget_tokens=self.budget_tokens,
+            budget_rule=self.budget_rule,
+            target=self.target,
+            status=self._status(context),
+            seconds=round(time.monotonic() - self.started, 6),
+        )
+
+    def _status(self, context: grpc.aio.ServicerContext) -> str:
+        if context.code():
+            return context.code().name
+        if self.answered:
+            return "OK"
+        # gRPC gives no code to a call that ended from outside
+        return "DEADLINE_EXCEEDED" if context.time_remaining() == 0 else "CANCELLED"

@@ -1,0 +1,210 @@
+"""Which runtime gets a request, and which one gets none."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import grpc
+import pytest
+from google.rpc import error_details_pb2
+from grpc.aio import AioRpcError, Metadata
+from structlog.testing import capture_logs
+
+from protos.generation.v1 import generation_pb2
+from protos.runtime.v1 import runtime_pb2
+from router.replicas import Replica, ReplicaPool
+from services.shared.errors import Unavailable
+
+MODEL = runtime_pb2.GetModelInfoResponse(
+    model="tiny", fingerprint="f1", context_tokens=4096, vocab_size=1000, policies=["full", "window"]
+)
+REQUEST = generation_pb2.GenerateRequest()
+
+
+class Stream:
+    """An answer that goes on until it is ended."""
+
+    def __init__(self) -> None:
+        self._callbacks: list[Callable[[Any], None]] = []
+
+    def add_done_callback(self, callback: Callable[[Any], None]) -> None:
+        self._callbacks.append(callback)
+
+    def cancel(self) -> bool:
+        for callback in self._callbacks:
+            callback(self)
+        return True
+
+    def __aiter__(self) -> AsyncIterator[generation_pb2.GenerateResponse]:
+        raise NotImplementedError
+
+
+@dataclass
+class ScriptedRuntime:
+    """Says of itself what a test wants."""
+
+    target: str
+    model: runtime_pb2.GetModelInfoResponse = field(default_factory=lambda: MODEL)
+    report: runtime_pb2.GetLoadResponse = field(default_factory=runtime_pb2.GetLoadResponse)
+    error: grpc.StatusCode | None = None
+    broken: bool = False
+
+    def connected(self) -> bool:
+        return not self.broken
+
+    async def model_info(self) -> runtime_pb2.GetModelInfoResponse:
+        return self.model
+
+    async def load(self) -> runtime_pb2.GetLoadResponse:
+        if self.error:
+            raise failure(self.error)
+        return self.report
+
+    def generate(self, request: generation_pb2.GenerateRequest, timeout_seconds: float | None) -> Stream:
+        return Stream()
+
+
+def failure(code: grpc.StatusCode) -> AioRpcError:
+    return AioRpcError(code, Metadata(), Metadata(), "Socket closed")
+
+
+class Setup:
+    """A pool over two scripted runtimes."""
+
+    def __init__(self) -> None:
+        self.runtimes = [ScriptedRuntime("a:1"), ScriptedRuntime("b:1")]
+        self.replicas = [Replica(runtime) for runtime in self.runtimes]
+        self.pool = ReplicaPool(self.replicas, poll_seconds=0.001)
+
+    async def refresh(self) -> None:
+        for replica in self.replicas:
+            await self.pool.refresh(replica)
+
+    def picks(self, count: int) -> list[str]:
+        return [self.pool.pick().target for _ in range(count)]
+
+
+@pytest.fixture
+async def two() -> Setup:
+    setup = Setup()
+    await setup.refresh()
+    return setup
+
+
+async def test_idle_replicas_take_turns(two):
+    assert two.picks(4) == ["a:1", "b:1", "a:1", "b:1"]
+
+
+async def test_own_calls_count_at_once_and_until_they_end(two):
+    streams = [two.replicas[0].generate(REQUEST, None) for _ in range(2)]
+    assert two.picks(3) == ["b:1", "b:1", "b:1"]
+    for stream in streams:
+        stream.cancel()
+    assert set(two.picks(2)) == {"a:1", "b:1"}
+
+
+async def test_calls_of_other_routers_count_and_own_ones_are_not_counted_twice(two):
+    two.replicas[0].generate(REQUEST, None)
+    two.runtimes[0].report.in_flight = 1
+    two.runtimes[1].report.in_flight = 2
+    await two.refresh()
+    assert two.picks(2) == ["a:1", "a:1"]
+    two.runtimes[0].report.in_flight = 4
+    await two.refresh()
+    assert two.picks(2) == ["b:1", "b:1"]
+
+
+async def test_among_equally_busy_replicas_the_one_with_more_free_memory_wins(two):
+    two.runtimes[0].report.MergeFrom(runtime_pb2.GetLoadResponse(total_slots=1000, free_slots=100))
+    two.runtimes[1].report.MergeFrom(runtime_pb2.GetLoadResponse(total_slots=100, free_slots=50))
+    await two.refresh()
+    assert two.picks(2) == ["b:1", "b:1"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda runtime: setattr(runtime.report, "draining", True),
+        lambda runtime: setattr(runtime, "error", grpc.StatusCode.UNAVAILABLE),
+        lambda runtime: setattr(runtime, "error", grpc.StatusCode.DEADLINE_EXCEEDED),
+        lambda runtime: setattr(runtime, "error", grpc.StatusCode.FAILED_PRECONDITION),
+        lambda runtime: setattr(runtime, "broken", True),
+    ],
+    ids=["draining", "unavailable", "silent", "engine did not start", "connection lost"],
+)
+async def test_a_replica_that_cannot_serve_gets_no_request(two, change):
+    change(two.runtimes[0])
+    await two.refresh()
+    assert two.picks(2) == ["b:1", "b:1"]
+
+
+async def test_a_replica_whose_call_ends_unavailable_is_out_at_once_and_back_when_it_answers(two):
+    error = two.pool.failed(two.replicas[0], failure(grpc.StatusCode.UNAVAILABLE))
+    assert isinstance(error, Unavailable)
+    assert two.picks(2) == ["b:1", "b:1"]
+    await two.refresh()
+    assert "a:1" in two.picks(2)
+
+
+async def test_a_replica_whose_call_fails_for_its_own_sake_stays(two):
+    two.pool.failed(two.replicas[0], failure(grpc.StatusCode.DEADLINE_EXCEEDED))
+    assert "a:1" in two.picks(2)
+
+
+async def test_a_replica_with_another_model_is_refused_with_one_log_line():
+    setup = Setup()
+    setup.runtimes[1].model = runtime_pb2.GetModelInfoResponse(model="other", fingerprint="f2")
+    with capture_logs() as logs:
+        for _ in range(3):
+            await setup.refresh()
+    assert setup.picks(2) == ["a:1", "a:1"]
+    assert [(line["target"], line["detail"]) for line in logs if line["event"] == "runtime out"] == [
+        ("b:1", "other, not tiny")
+    ]
+
+
+async def test_a_replica_that_comes_back_with_another_model_is_refused(two):
+    two.runtimes[0].error = grpc.StatusCode.UNAVAILABLE
+    await two.refresh()
+    two.runtimes[0].error = None
+    two.runtimes[0].model = runtime_pb2.GetModelInfoResponse(model="other", fingerprint="f2")
+    await two.refresh()
+    assert two.picks(2) == ["b:1", "b:1"]
+
+
+@pytest.mark.parametrize("ask", ["pick", "limits"])
+async def test_with_no_replica_left_the_answer_is_unavailable_with_a_time_to_retry(two, ask):
+    for runtime in two.runtimes:
+        runtime.broken = True
+    with pytest.raises(Unavailable, match="none of 2 runtimes") as raised:
+        getattr(two.pool, ask)()
+    assert isinstance(raised.value.details()[0], error_details_pb2.RetryInfo)
+
+
+async def test_before_the_first_look_nothing_is_picked():
+    pool = Setup().pool
+    assert not pool.usable
+    with pytest.raises(Unavailable):
+        pool.pick()
+
+
+async def test_limits_are_those_of_the_model(two):
+    limits = two.pool.limits()
+    assert (limits.model, limits.context_tokens, limits.vocab_size) == ("tiny", 4096, 1000)
+    assert limits.policies == ("full", "window")
+
+
+async def test_usability_is_followed_as_it_changes():
+    setup = Setup()
+    following = asyncio.create_task(setup.pool.follow())
+    async with asyncio.timeout(5):
+        await setup.pool.wait_until(usable=True)
+        for runtime in setup.runtimes:
+            runtime.error = grpc.StatusCode.UNAVAILABLE
+        await setup.pool.wait_until(usable=False)
+        setup.runtimes[1].error = None
+        await setup.pool.wait_until(usable=True)
+    assert setup.picks(2) == ["b:1", "b:1"]
+    following.cancel()
+    await asyncio.gather(following, return_exceptions=True)
