@@ -1,9 +1,11 @@
 """A scoring configuration from the wire, checked against the policies that are here."""
 
-from collections.abc import Mapping
+import json
 from typing import Any
 
 from google.protobuf.json_format import MessageToDict
+from google.protobuf.struct_pb2 import Struct
+from pydantic import TypeAdapter, ValidationError
 
 from protos.scorer.v1 import scoring_config_pb2
 from scorer.policies import POLICIES, POLICY_NAMES, load_policy
@@ -17,13 +19,28 @@ def to_defaults(config: scoring_config_pb2.ScoringConfig) -> ScoringDefaults:
     """`config` as the runtime uses it. Raises ValueError naming the field that it cannot use. Imports torch."""
     if config.policy not in POLICY_NAMES:
         raise ValueError(f"policy: {config.policy!r} is not here; known: {', '.join(POLICY_NAMES)}")
-    params = {name: _plain(MessageToDict(struct)) for name, struct in config.policy_params.items()}
-    for name, values in params.items():
-        _check_policy(name, values)
+    params = {name: _params(name, struct) for name, struct in config.policy_params.items()}
     tokens = {name: _at_least(name, getattr(config, name), least) for name, least in TOKEN_FIELDS.items()}
     return ScoringDefaults(
         version=config.version, source="scorer", policy=config.policy, policy_params=params, **tokens
     )
+
+
+def _params(name: str, struct: Struct) -> dict[str, Any]:
+    if name not in POLICIES:
+        raise ValueError(f"policy_params: {name!r} is not a policy; known: {', '.join(POLICIES)}")
+    try:
+        params = _plain(MessageToDict(struct))
+        policy = load_policy(name)
+        # the constructor refuses unknown names and bad values, pydantic wrong types
+        policy(**params)
+        TypeAdapter(policy).validate_json(json.dumps(params), strict=True)
+    except ValidationError as error:
+        problems = [f"{problem['loc'][0]}: {problem['msg']}" for problem in error.errors(include_url=False)]
+        raise ValueError(f"policy_params.{name}: {'; '.join(problems)}") from error
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"policy_params.{name}: {error}") from error
+    return params
 
 
 def _plain(value: Any) -> Any:
@@ -33,15 +50,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list):
         return [_plain(item) for item in value]
     return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-def _check_policy(name: str, params: Mapping[str, Any]) -> None:
-    if name not in POLICIES:
-        raise ValueError(f"policy_params: {name!r} is not a policy; known: {', '.join(POLICIES)}")
-    try:
-        load_policy(name)(**params)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"policy_params.{name}: {error}") from error
 
 
 def _at_least(name: str, value: int, least: int) -> int:
