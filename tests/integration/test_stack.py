@@ -1,0 +1,112 @@
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from redis import Redis
+from rich.console import Console
+
+from services.local.process import ProcessFailed
+from services.local.settings import LocalSettings
+from services.local.stack import local_channel, local_stack
+from tests.processes import poll
+
+SERVICES = {
+    "router": "lookaheadkv.generation.v1.GenerationService",
+    "runtime": "lookaheadkv.generation.v1.GenerationService",
+    "scorer": "lookaheadkv.scorer.v1.ScoringConfigService",
+}
+FAKE = {"RUNTIME_BACKEND": "fake", "RUNTIME_ENGINE_ARGS": "{}"}
+
+
+@pytest.fixture
+def settings(tmp_path):
+    return LocalSettings(build_dir=tmp_path, ready_seconds=60.0)
+
+
+@pytest.fixture
+def console():
+    return Console(quiet=True)
+
+
+def processes_logging_to(folder: Path) -> list[str]:
+    """Command lines of the processes of this machine whose output goes to a file in `folder`."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if Path(os.readlink(process / "fd/1")).parent == folder:
+                found.append((process / "cmdline").read_text().replace("\0", " "))
+        except OSError:
+            continue
+    return found
+
+
+def test_every_process_is_ready_inside_and_gone_after(tiny_model, settings, console):
+    with local_stack(tiny_model, settings, console, FAKE) as stack:
+        for name, service in SERVICES.items():
+            with local_channel(getattr(stack, name)) as channel:
+                request = health_pb2.HealthCheckRequest(service=service)
+                answer = health_pb2_grpc.HealthStub(channel).Check(request, timeout=5)
+            assert answer.status == health_pb2.HealthCheckResponse.SERVING
+        with Redis.from_url(stack.redis_url) as redis:
+            assert redis.config_get("maxmemory-policy") == {"maxmemory-policy": "noeviction"}
+        # Valkey is the fourth
+        assert len(processes_logging_to(stack.log_dir)) == len(SERVICES) + 1
+    assert processes_logging_to(stack.log_dir) == []
+
+
+def test_a_process_that_ends_is_named_with_its_last_words(tiny_model, settings, console):
+    misset = FAKE | {"ROUTER_KEEP_RATIO": "7"}
+    with pytest.raises(ProcessFailed, match=r"router ended with exit code 2[\s\S]*router\.log[\s\S]*ROUTER_KEEP_RATIO"):
+        with local_stack(tiny_model, settings, console, misset):
+            pass
+    assert processes_logging_to(settings.build_dir / "logs") == []
+
+
+def test_an_engine_that_does_not_start_fails_the_stack_at_once(tiny_model, settings, console):
+    broken = FAKE | {"RUNTIME_ENGINE_ARGS": '{"start_error": "no such card"}'}
+    with pytest.raises(ProcessFailed, match="runtime logged an error: engine did not start: no such card"):
+        with local_stack(tiny_model, settings, console, broken):
+            pass
+
+
+def test_a_process_that_is_late_is_named(tiny_model, tmp_path, console):
+    slow = FAKE | {"RUNTIME_ENGINE_ARGS": '{"start_seconds": 60}'}
+    hasty = LocalSettings(build_dir=tmp_path, ready_seconds=4.0)
+    with pytest.raises(ProcessFailed, match="runtime was not ready in 4 s"):
+        with local_stack(tiny_model, hasty, console, slow):
+            pass
+
+
+SCRIPT = """
+import sys
+from pathlib import Path
+from rich.console import Console
+from services.local.interrupts import raise_on_interrupts
+from services.local.settings import LocalSettings
+from services.local.stack import local_stack
+raise_on_interrupts()
+with local_stack(Path(sys.argv[1]), LocalSettings(build_dir=Path(sys.argv[2])), Console(quiet=True)):
+    print("ready", flush=True)
+    __import__("time").sleep(60)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("when", ["while starting", "when ready"])
+def test_an_interrupt_leaves_no_process(tiny_model, tmp_path, number, when):
+    command = [sys.executable, "-c", SCRIPT, str(tiny_model), str(tmp_path)]
+    logs = tmp_path / "logs"
+    with subprocess.Popen(command, env=os.environ | FAKE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as script:
+        assert script.stdout
+        if when == "when ready":
+            assert script.stdout.readline() == b"ready\n"
+        else:
+            poll(lambda: processes_logging_to(logs), 30)
+        script.send_signal(number)
+        script.communicate(timeout=30)
+    assert script.returncode != 0
+    assert processes_logging_to(logs) == []

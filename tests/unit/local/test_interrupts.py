@@ -1,0 +1,35 @@
+import os
+import signal
+import threading
+
+import pytest
+
+from services.local.interrupts import interrupts_held
+
+
+def test_an_interrupt_inside_the_block_takes_effect_at_its_end():
+    reached = []
+    with pytest.raises(KeyboardInterrupt), interrupts_held():
+        os.kill(os.getpid(), signal.SIGINT)
+        reached.append("end of block")
+    assert reached == ["end of block"]
+
+
+def test_handlers_are_as_before_after_the_block():
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    with interrupts_held():
+        pass
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+
+
+def test_the_block_runs_outside_the_main_thread_too():
+    reached = []
+
+    def work():
+        with interrupts_held():
+            reached.append("inside")
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert reached == ["inside"]
