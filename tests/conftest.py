@@ -1,6 +1,7 @@
-"""A model folder that is just large enough."""
+"""A model folder that is just large enough, and an end that leaves no process behind."""
 
 import json
+import signal
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,11 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 
 VOCAB_SIZE = 1000
 CONTEXT_TOKENS = 4096
+
+
+def pytest_configure() -> None:
+    # otherwise a `timeout` around pytest would leave the servers of the running test behind
+    signal.signal(signal.SIGTERM, lambda *_: pytest.exit("terminated", returncode=143))
 
 
 @pytest.fixture(scope="session")

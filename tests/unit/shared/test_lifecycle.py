@@ -81,11 +81,13 @@ async def test_stop_waits_no_longer_than_the_grace(server):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_signals_set_the_event(number):
+    before = signal.getsignal(number)
     stop = stop_event_on_signals()
     os.kill(os.getpid(), number)
     await asyncio.wait_for(stop.wait(), 5)
     assert stop.is_set()
     asyncio.get_running_loop().remove_signal_handler(number)
+    signal.signal(number, before)
 
 
 async def test_background_work_ends_with_its_block():
