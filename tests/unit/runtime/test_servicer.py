@@ -1,0 +1,109 @@
+"""What the servicer hands to an engine, and what it makes of engines that misbehave."""
+
+from collections.abc import AsyncGenerator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from protos.generation.v1 import generation_pb2
+from services.runtime.backends.base import EngineFailed, EngineOutput, EngineRequest, Finish
+from services.runtime.calls import Calls
+from services.runtime.engine import Running
+from services.runtime.eviction import ScoringDefaults
+from services.runtime.servicer import GenerationServicer
+from services.runtime.settings import RuntimeSettings
+from services.shared.errors import AlreadyExists, Unavailable
+from services.shared.generation import ModelLimits
+from services.shared.tokenizer import PromptTokenizer
+
+FINISH = Finish("length", "", 1, 0, 0, 0.0, 0.0, None)
+
+
+class ScriptedBackend:
+    """Plays back outputs, and remembers what it was asked."""
+
+    def __init__(self, *outputs: EngineOutput | Exception) -> None:
+        self.outputs = outputs
+        self.requests: list[EngineRequest] = []
+
+    async def generate(self, request: EngineRequest) -> AsyncGenerator[EngineOutput, None]:
+        self.requests.append(request)
+        for output in self.outputs:
+            if isinstance(output, Exception):
+                raise output
+            yield output
+
+
+class ReadyEngine:
+    """An engine that has started."""
+
+    def __init__(self, backend: Any, model_path: Path) -> None:
+        self._running = Running(backend, PromptTokenizer(model_path), ModelLimits("tiny", 1000, 1000, ("window",)))
+
+    def running(self) -> Running:
+        return self._running
+
+
+def servicer(backend: ScriptedBackend, model_path: Path, **settings: Any) -> tuple[Any, Calls]:
+    calls = Calls(coalesce_seconds=0)
+    engine: Any = ReadyEngine(backend, model_path)
+    chosen = RuntimeSettings(model_path=model_path, **settings)
+    return GenerationServicer(chosen, engine, calls, ScoringDefaults), calls
+
+
+def request(**fields: Any) -> generation_pb2.GenerateRequest:
+    ids = generation_pb2.TokenIds(ids=range(1, 301))
+    return generation_pb2.GenerateRequest(
+        request_id="mine", token_ids=ids, kv=generation_pb2.KvHint(budget_tokens=100), **fields
+    )
+
+
+async def answer(target: Any, asked: generation_pb2.GenerateRequest) -> list[generation_pb2.GenerateResponse]:
+    return [response async for response in target.Generate(asked, None)]
+
+
+async def test_text_and_token_ids_reach_the_engine_as_the_same_prompt(tiny_model):
+    backend = ScriptedBackend(EngineOutput("a", (1,), FINISH))
+    target, _ = servicer(backend, tiny_model)
+    await answer(target, generation_pb2.GenerateRequest(text="w5 w6"))
+    await answer(target, generation_pb2.GenerateRequest(token_ids=generation_pb2.TokenIds(ids=[5, 6])))
+    assert [asked.prompt_ids for asked in backend.requests] == [(5, 6), (5, 6)]
+
+
+@pytest.mark.parametrize(("settings", "trace_path"), [({}, ""), ({"trace_dir": Path("traces")}, "traces/mine")])
+async def test_plan_names_the_trace_file_only_when_traces_are_wanted(tiny_model, settings, trace_path):
+    backend = ScriptedBackend(EngineOutput("a", (1,), FINISH))
+    target, _ = servicer(backend, tiny_model, **settings)
+    await answer(target, request())
+    (asked,) = backend.requests
+    assert asked.plan and asked.plan.trace_path == trace_path
+
+
+async def test_output_without_text_and_tokens_makes_no_message(tiny_model):
+    target, _ = servicer(ScriptedBackend(EngineOutput("", (), FINISH)), tiny_model)
+    assert [response.WhichOneof("event") for response in await answer(target, request())] == ["complete"]
+
+
+@pytest.mark.parametrize(
+    ("outputs", "sentence"),
+    [
+        ((EngineOutput("a", (1,)), EngineFailed("the scheduler is gone")), "the scheduler is gone"),
+        ((EngineOutput("a", (1,)),), "ended the answer without a finish"),
+        ((), "ended the answer without a finish"),
+    ],
+)
+async def test_broken_answer_is_unavailable_and_leaves_nothing_in_flight(tiny_model, outputs, sentence):
+    target, calls = servicer(ScriptedBackend(*outputs), tiny_model)
+    with pytest.raises(Unavailable, match=sentence):
+        await answer(target, request())
+    assert calls.in_flight == 0
+
+
+async def test_draining_waits_for_the_calls_in_flight_and_refuses_new_ones(tiny_model):
+    target, calls = servicer(ScriptedBackend(EngineOutput("a", (1,), FINISH)), tiny_model)
+    with calls.enter("mine"), pytest.raises(AlreadyExists, match="'mine' is in flight"):
+        await answer(target, request())
+    await calls.drain()
+    with pytest.raises(Unavailable, match="draining"):
+        await answer(target, request())
