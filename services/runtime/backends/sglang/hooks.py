@@ -77,6 +77,12 @@ def after_retract(result: Any, req: Any) -> None:
     put_back(req)
 
 
+def before_prefill(req: Any, *args: Any, **kwargs: Any) -> None:
+    from services.runtime.backends.sglang.request_state import set_answer_aside
+
+    set_answer_aside(req)
+
+
 def _is_prefill(batch: Any) -> bool:
     # not `is_extend()`, which is also true of mixed, verifying and split steps
     return batch.forward_mode.name == "EXTEND"
@@ -105,6 +111,8 @@ HOOKS = (
         ("batch", "model_runner"),
     ),
     Hook("sglang.srt.managers.schedule_batch.Req.reset_for_retract", HookType.AFTER, after_retract, ("self",)),
+    # not at the retraction itself: a result in flight may still stream the answer so far
+    Hook("sglang.srt.managers.schedule_batch.Req.init_next_round_input", HookType.BEFORE, before_prefill, ("self",)),
 )
 
 

@@ -54,18 +54,22 @@ def delta_tokens(req: Any) -> int:
 
 
 def put_back(req: Any) -> None:
-    """After a retraction: prefill the original prompt again, alone, and remember what was generated.
+    """After a retraction: the request holds no slots any more, and its prompt may enter the prefix cache again."""
+    state: RequestState | None = getattr(req, _ATTRIBUTE, None)
+    if state is not None and state.kept is not None:
+        state.settled = False
+        state.delta_tokens = 0
+        req.skip_radix_cache_insert = False
+
+
+def set_answer_aside(req: Any) -> None:
+    """Before a compacted and then retracted request is prefilled again: leave only its prompt to prefill.
 
     SGLang would prefill prompt and answer with full attention; the answer's K/V would then differ from those it was
     generated with, and so would the text. The evictor replays the answer over the compacted prompt instead.
     """
     state: RequestState | None = getattr(req, _ATTRIBUTE, None)
-    if state is None or state.kept is None or not state.settled:
-        return
-    state.settled = False
-    state.delta_tokens = 0
-    req.skip_radix_cache_insert = False
-    if req.output_ids:
+    if state is not None and state.kept is not None and not state.settled and req.output_ids:
         state.replay = req.output_ids
         req.output_ids = array("q")
         # SGLang keeps prompt and answer in one array and only ever appends to it

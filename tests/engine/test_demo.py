@@ -1,0 +1,43 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+COMMAND = [sys.executable, "-m", "services.demo.main"]
+FAKE = {"RUNTIME_BACKEND": "fake", "LOOKAHEADKV_ENGINE_ARGS": '{"tokens_per_second": 5}'}
+
+
+def test_the_demo_frees_what_it_says_and_answers_right_with_and_without_eviction(tmp_path):
+    environment = os.environ | {"LOOKAHEADKV_BUILD_DIR": str(tmp_path)}
+    done = subprocess.run([*COMMAND, "--json"], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert report == json.loads((tmp_path / "reports/demo.json").read_text())
+    full, window = report["rows"]
+    assert full["kept_tokens"] == full["prompt_tokens"] == window["prompt_tokens"]
+    assert window["kept_tokens"] < 0.2 * window["prompt_tokens"]
+    assert window["freed_slots"] == window["prompt_tokens"] - window["kept_tokens"]
+
+
+def test_a_demo_whose_claims_do_not_hold_says_which_and_fails(tmp_path):
+    environment = os.environ | FAKE | {"LOOKAHEADKV_BUILD_DIR": str(tmp_path)}
+    done = subprocess.run([*COMMAND, "--new-tokens", "4"], env=environment, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "FAILED full: the answer does not contain" in done.stdout
+
+
+@pytest.mark.parametrize("seconds", [0.8, 2.5, 6.0], ids="after {} s".format)
+def test_an_interrupted_demo_ends_with_130_and_no_traceback(tmp_path, seconds):
+    environment = os.environ | FAKE | {"LOOKAHEADKV_BUILD_DIR": str(tmp_path)}
+    with subprocess.Popen(
+        COMMAND, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as demo:
+        time.sleep(seconds)
+        demo.send_signal(signal.SIGINT)
+        output, _ = demo.communicate(timeout=60)
+    assert demo.returncode == 130
+    assert "Traceback" not in output

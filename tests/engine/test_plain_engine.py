@@ -1,0 +1,32 @@
+"""Without prefix cache and without overlap, a request is compacted into its own slots."""
+
+import pytest
+import torch
+
+from tests.engine.client import generate_together, request
+from tests.engine.conftest import ENGINE_ARGS, running, wait_for_free_slots
+from tests.engine.reference import Eviction
+
+NEW_TOKENS = 16
+PLANS = (Eviction("window", 128), None, Eviction("streaming", 64))
+
+
+@pytest.fixture(scope="module")
+def plain(model_path, tmp_path_factory):
+    engine_args = {"disable_radix_cache": True, "disable_overlap_schedule": True}
+    with running(model_path, tmp_path_factory.mktemp("trace"), engine_args, {}) as runtime:
+        yield runtime.wait_ready()
+
+
+def test_mixed_batch_equals_the_reference_and_gives_its_slots_back(plain, reference, text_ids):
+    prompts = [text_ids[start : start + 350] for start in (300, 700, 1100)]
+    answers = generate_together(
+        plain, [request(ids, NEW_TOKENS, plan) for ids, plan in zip(prompts, PLANS, strict=True)]
+    )
+    for answer, ids, plan in zip(answers, prompts, PLANS, strict=True):
+        tokens, kept = reference.generate(ids, NEW_TOKENS, plan)
+        assert answer.tokens == tokens
+        if plan:
+            assert torch.equal(answer.kept, kept)
+            assert answer.complete.kv.free_slots_after - answer.complete.kv.free_slots_before == 350 - plan.budget
+    wait_for_free_slots(plain, ENGINE_ARGS["max_total_tokens"])
