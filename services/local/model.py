@@ -14,6 +14,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from services.local.cli import run_command
 from services.local.convert import CONVERTER_VERSION, STEPS, convert_gguf
 from services.local.settings import LocalSettings
 from services.shared.settings import load_settings
@@ -117,4 +118,4 @@ def main(dtype: str = "bfloat16") -> None:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_command(main)

@@ -1,5 +1,6 @@
 """All processes on one machine: started together, ready together, stopped together."""
 
+import json
 import socket
 import time
 from collections.abc import Iterator, Mapping
@@ -52,7 +53,8 @@ def local_stack(
     """
     log_dir = (settings.build_dir / "logs").resolve()
     log_dir.mkdir(parents=True, exist_ok=True)
-    specs = _specs(model_path, variables or {})
+    engine_args = {"RUNTIME_ENGINE_ARGS": json.dumps(settings.engine_args)}
+    specs = _specs(model_path, {**engine_args, **(variables or {})})
     processes = [ServerProcess(spec, log_dir) for spec in specs]
     scorer, runtime, router = (spec.target for spec in specs)
     with ExitStack() as cleanup:

@@ -1,0 +1,59 @@
+from dataclasses import replace
+
+import pytest
+
+from protos.generation.v1 import generation_pb2
+from services.demo.client import Answer
+from services.demo.prompt import EXPECTED
+from services.demo.results import Plan, Row, failures, to_report, to_row
+
+WINDOW = Row(
+    policy="window",
+    prompt_tokens=3000,
+    kept_tokens=512,
+    free_slots_before=1000,
+    free_slots_after=3488,
+    freed_slots=2488,
+    ttft_ms=900.0,
+    decode_tokens_per_s=15.0,
+    cached_tokens=0,
+    answer=f"It is {EXPECTED}.",
+)
+FULL = replace(WINDOW, policy="full", kept_tokens=3000, free_slots_before=0, free_slots_after=0, freed_slots=0)
+
+
+@pytest.mark.parametrize("row", [WINDOW, FULL], ids=lambda row: row.policy)
+def test_a_right_answer_with_freed_slots_has_no_failure(row):
+    assert failures(row) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"answer": "It is Nobody."}, "does not contain"),
+        ({"kept_tokens": 600, "freed_slots": 2400}, "kept 600 of 3000 tokens, 20% or more"),
+        ({"freed_slots": 2487}, "2487 more free slots instead of 2488"),
+    ],
+)
+def test_a_claim_that_does_not_hold_is_a_sentence_with_the_policy(changes, sentence):
+    (found,) = failures(replace(WINDOW, **changes))
+    assert found.startswith("window: ")
+    assert sentence in found
+
+
+def test_full_may_keep_everything_but_must_answer():
+    assert len(failures(replace(FULL, answer=""))) == 1
+
+
+def test_a_row_takes_the_counts_of_the_report_and_the_times_of_the_client():
+    kv = generation_pb2.KvReport(prompt_tokens=100, kept_tokens=10, free_slots_before=5, free_slots_after=95)
+    usage = generation_pb2.Usage(cached_tokens=3)
+    complete = generation_pb2.GenerateComplete(kv=kv, usage=usage)
+    row = to_row("window", Answer([1, 2], 0.25, 8.123, complete), "text")
+    assert row == Row("window", 100, 10, 5, 95, 90, 250.0, 8.12, 3, "text")
+
+
+def test_the_report_names_the_budget_and_has_a_row_for_each_policy():
+    report = to_report([FULL, WINDOW], "tiny", Plan(("full", "window"), 512, 64))
+    assert [row["policy"] for row in report.rows] == ["full", "window"]
+    assert report.settings["budget_tokens"] == 512
