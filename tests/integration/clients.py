@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import grpc
+import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from protos.generation.v1 import generation_pb2, generation_pb2_grpc
@@ -55,6 +56,13 @@ class Client:
         responses = [response async for response in self.generation.Generate(request)]
         assert [response.WhichOneof("event") for response in responses[-2:]] == ["chunk", "complete"]
         return [response.chunk for response in responses[:-1]], responses[-1].complete
+
+    async def refusal(self, request: generation_pb2.GenerateRequest, **options: Any) -> grpc.aio.AioRpcError:
+        """The error that ends the call; there must be one."""
+        with pytest.raises(grpc.aio.AioRpcError) as raised:
+            async for _ in self.generation.Generate(request, **options):
+                pass
+        return raised.value
 
     async def load(self) -> runtime_pb2.GetLoadResponse:
         """How busy the runtime is."""
