@@ -11,6 +11,7 @@ import uvloop
 from protos.generation.v1 import generation_pb2, generation_pb2_grpc
 from router.budgets import kv_budget, load_rules
 from router.budgets.base import BudgetRule
+from router.in_flight import InFlight
 from router.replicas import Replica, ReplicaPool
 from router.runtime_client import RuntimeClient
 from router.servicer import GenerationServicer
@@ -39,7 +40,8 @@ async def serve(settings: RouterSettings, tokenizer: PromptTokenizer) -> int:
         )
         health = Health(server, SERVICES, reflect=settings.reflection)
         budget = partial(kv_budget, rules=_rules(settings), floor_tokens=settings.floor_tokens)
-        servicer = GenerationServicer(tokenizer, SingleTenant(), budget, pool)
+        in_flight = InFlight()
+        servicer = GenerationServicer(tokenizer, SingleTenant(), budget, pool, in_flight)
         generation_pb2_grpc.add_GenerationServiceServicer_to_server(servicer, server)
         port = await listen(server, settings.host, settings.port)
         await health.alive()
@@ -47,8 +49,8 @@ async def serve(settings: RouterSettings, tokenizer: PromptTokenizer) -> int:
         watching = await stack.enter_async_context(background(pool.follow()))
         stopped = await stack.enter_async_context(background(stop.wait()))
         await stack.enter_async_context(background(_follow_readiness(pool, health)))
-        stack.push_async_callback(stop_gracefully, server, health, settings.shutdown_grace_seconds)
         await asyncio.wait([watching, stopped], return_when=asyncio.FIRST_COMPLETED)
+        await stop_gracefully(server, health, settings.shutdown_grace_seconds, in_flight.drain())
         return 1 if watching.done() else 0
 
 

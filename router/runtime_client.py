@@ -99,6 +99,9 @@ def _channel_options(keepalive_seconds: float) -> list[tuple[str, int]]:
         ("grpc.keepalive_time_ms", keepalive_ms),
         ("grpc.keepalive_timeout_ms", keepalive_ms),
         ("grpc.http2.max_pings_without_data", 0),
+        # any ping without an answer for so long ends the connection; gRPC would wait for a minute, and for one that
+        # it sent to probe the bandwidth would hold the keepalive ping back too
+        ("grpc.http2.ping_timeout_ms", keepalive_ms),
         ("grpc.initial_reconnect_backoff_ms", FIRST_RECONNECT_MS),
         ("grpc.max_reconnect_backoff_ms", LONGEST_RECONNECT_MS),
     ]

@@ -8,6 +8,7 @@ import grpc
 from protos.generation.v1 import generation_pb2, generation_pb2_grpc
 from router.budgets import NO_RULE
 from router.budgets.base import Budget, BudgetRequest
+from router.in_flight import InFlight
 from router.replicas import ReplicaPool
 from router.request_log import RequestRecord
 from router.tenants import Tenant, TenantResolver
@@ -25,53 +26,58 @@ class GenerationServicer(generation_pb2_grpc.GenerationServiceServicer):
         tenants: TenantResolver,
         budget: Callable[[BudgetRequest], Budget],
         pool: ReplicaPool,
+        in_flight: InFlight,
     ) -> None:
         self._tokenizer = tokenizer
         self._tenants = tenants
         self._budget = budget
         self._pool = pool
+        self._in_flight = in_flight
 
     async def Generate(
         self, request: generation_pb2.GenerateRequest, context: grpc.aio.ServicerContext
     ) -> AsyncIterator[generation_pb2.GenerateResponse]:
         record = RequestRecord()
         context.add_done_callback(record.write)
-        forwarded = await self._prepare(request, context, record)
-        replica = self._pool.pick()
-        record.target = replica.target
-        stream = replica.generate(forwarded, context.time_remaining())
-        try:
-            async for response in stream:
-                yield response
-        except grpc.aio.AioRpcError as error:
-            raise self._pool.failed(replica, error) from error
-        finally:
-            stream.cancel()
-        record.answered = True
+        with self._in_flight.enter():
+            forwarded = await self._prepare(request, context, record)
+            replica = self._pool.pick()
+            record.target = replica.target
+            stream = replica.generate(forwarded, context.time_remaining())
+            try:
+                async for response in stream:
+                    yield response
+            except grpc.aio.AioRpcError as error:
+                raise self._pool.failed(replica, error) from error
+            finally:
+                stream.cancel()
+            record.answered = True
 
     async def _prepare(
         self, request: generation_pb2.GenerateRequest, context: grpc.aio.ServicerContext, record: RequestRecord
     ) -> generation_pb2.GenerateRequest:
         """The request for the runtime. Raises a ServiceError for one that no runtime should see."""
+        tenant = await self._tenants.resolve(context)
+        record.tenant = tenant.name
         if request.HasField("directive"):
             raise InvalidArgument(Violation("directive", "is for the router to set; leave it out, and use kv instead"))
         call = parse_generate(request)
         record.request_id = call.request_id
-        tenant = await self._tenants.resolve(context)
-        record.tenant = tenant.name
         limits = self._pool.limits()
         prompt_ids = await self._prompt_ids(call)
         record.prompt_tokens = len(prompt_ids)
         check_fits(call, prompt_ids, limits)
         budget = self._budget(_budget_request(call, tenant, len(prompt_ids)))
         record.budget_tokens, record.budget_rule = budget.tokens, budget.rule
-        return generation_pb2.GenerateRequest(
+        forwarded = generation_pb2.GenerateRequest(
             request_id=call.request_id,
             model=request.model,
-            token_ids=generation_pb2.TokenIds(ids=prompt_ids),
             sampling=request.sampling,
             directive=_directive(call, budget),
         )
+        # filled in place, because a message that is passed in is copied
+        forwarded.token_ids.ids.extend(prompt_ids)
+        return forwarded
 
     async def _prompt_ids(self, call: GenerateCall) -> Sequence[int]:
         if call.text is None:
