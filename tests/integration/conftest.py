@@ -56,3 +56,40 @@ def start_scorer(start_process: StartProcess) -> StartProcess:
         return start_process("scorer.main", SCORER_PORT=port, SCORER_CONFIG_PATH=config_path)
 
     return start
+
+
+@pytest.fixture
+def start_router(start_process: StartProcess, tiny_model: Path) -> StartProcess:
+    """start_router("host:port", ..., ROUTER_...=...): a router in front of these runtimes; waits for nothing."""
+
+    def start(*targets: str, **variables: Any) -> ServerProcess:
+        defaults = {
+            "ROUTER_PORT": 0,
+            "ROUTER_TARGETS": ",".join(targets),
+            "ROUTER_MODEL_PATH": tiny_model,
+            "ROUTER_LOAD_POLL_SECONDS": 0.05,
+        }
+        return start_process("router.main", **defaults | variables)
+
+    return start
+
+
+@pytest.fixture
+def start_pair(
+    start_runtime: StartProcess, start_router: StartProcess
+) -> Callable[..., tuple[ServerProcess, dict[str, ServerProcess]]]:
+    """start_pair(tokens_per_second=50, ROUTER_...=...): a router, and its two runtimes by target; waits for both."""
+
+    def start(**arguments: Any) -> tuple[ServerProcess, dict[str, ServerProcess]]:
+        variables = {name: value for name, value in arguments.items() if name.startswith("ROUTER_")}
+        others = {name: value for name, value in arguments.items() if name not in variables}
+        started = [start_runtime(**others) for _ in range(2)]
+        runtimes = {runtime.target: runtime for runtime in started}
+        for runtime in started:
+            runtime.wait_for("ready")
+        router = start_router(*runtimes, **variables)
+        for target in runtimes:
+            router.wait_for("runtime in", target=target)
+        return router, runtimes
+
+    return start
