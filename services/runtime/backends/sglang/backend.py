@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import signal
-from collections.abc import AsyncGenerator
+import threading
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import Any, Self
 
@@ -39,7 +41,7 @@ class SglangBackend:
         # SGLang's children report a crash by SIGQUIT to their parent, whose default would be to dump core
         signals = EngineSignals(died)
         asyncio.get_running_loop().add_signal_handler(signal.SIGQUIT, signals.running_phase_sigquit_handler)
-        engine = await asyncio.to_thread(launch, settings)
+        engine = await _in_daemon_thread(lambda: launch(settings))
         engine.tokenizer_manager.signal_handler_class = lambda manager: signals
         backend = cls(engine, _model_info(settings, engine), died)
         try:
@@ -103,6 +105,20 @@ class SglangBackend:
             raise EngineFailed("SGLang answered without an eviction report: the plugin is not active in its scheduler")
         if report.skipped:
             raise EngineFailed(f"eviction did not work on a first prompt of {prompt} tokens: {report.skipped}")
+
+
+async def _in_daemon_thread(work: Callable[[], KvEngine]) -> KvEngine:
+    """Like asyncio.to_thread, but a process that is told to stop does not wait for it."""
+    done: concurrent.futures.Future[KvEngine] = concurrent.futures.Future()
+
+    def run() -> None:
+        try:
+            done.set_result(work())
+        except EngineFailed as error:
+            done.set_exception(error)
+
+    threading.Thread(target=run, name="launch-sglang", daemon=True).start()
+    return await asyncio.wrap_future(done)
 
 
 def _model_info(settings: RuntimeSettings, engine: KvEngine) -> ModelInfo:

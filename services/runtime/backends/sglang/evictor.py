@@ -43,7 +43,10 @@ class Job:
 
 
 def evict_finished_prefills(scheduler: Any, batch: Any) -> None:
-    """Compact every request of `batch` that has a plan and has just been prefilled to the end. Never raises."""
+    """Compact every request of `batch` that has a plan and has just been prefilled to the end.
+
+    A prompt that cannot be scored, or for whose kept tokens there is no room, stays whole and says why.
+    """
     jobs = list(_jobs(scheduler, batch))
     if not jobs:
         return
@@ -88,6 +91,9 @@ def _jobs(scheduler: Any, batch: Any) -> Iterator[Job]:
         budget = -(-state.plan.budget_tokens // page) * page
         if budget + page > len(req.origin_input_ids):
             _keep_whole(req, state, f"the budget in whole pages of {page} leaves nothing to evict")
+            continue
+        if policy.rows.window >= len(req.origin_input_ids):
+            _keep_whole(req, state, f"the prompt is not longer than the window of {policy.rows.window} tokens")
             continue
         yield Job(index, req, state, policy, budget)
 
@@ -150,8 +156,6 @@ def _observe(scheduler: Any, jobs: Sequence[Job]) -> tuple[list[Observation], St
 
 def _window(scheduler: Any, job: Job) -> RowGroup:
     before = job.prompt_tokens - job.policy.rows.window
-    if before < 1:
-        raise ValueError(f"the window of {job.policy.rows.window} tokens is not shorter than the prompt")
     rows = job.req.origin_input_ids[before:]
     return RowGroup(rows, before, prompt_slots(scheduler, job.req)[:before])
 

@@ -13,6 +13,8 @@ from typing import Any
 import torch
 from sglang.srt.plugins.hook_registry import HookRegistry, HookType
 
+from services.runtime.backends.sglang.process import record_failure
+
 SGLANG_VERSION = "0.5.23"
 SCHEDULER_MODULE = "sglang.srt.managers.scheduler"
 
@@ -31,10 +33,17 @@ class Hook:
     parameters: tuple[str, ...]
 
 
-def after_scheduler_init(result: Any, scheduler: Any, *args: Any, **kwargs: Any) -> None:
-    from services.runtime.backends.sglang.support import refuse_unsupported
+def around_scheduler_init(build: Callable[..., None], scheduler: Any, *args: Any, **kwargs: Any) -> None:
+    """Refuse what cannot be served, and leave the reason for the parent process, whatever it is."""
+    from services.runtime.backends.sglang.support import refuse_model, refuse_settings
 
-    refuse_unsupported(scheduler)
+    try:
+        refuse_settings()
+        build(scheduler, *args, **kwargs)
+        refuse_model(scheduler)
+    except Exception as error:
+        record_failure(f"{type(error).__name__}: {error}")
+        raise
 
 
 def after_forward(result: Any, worker: Any, batch: Any = None, *args: Any, **kwargs: Any) -> None:
@@ -89,7 +98,7 @@ def _is_prefill(batch: Any) -> bool:
 
 
 HOOKS = (
-    Hook(f"{SCHEDULER_MODULE}.Scheduler.__init__", HookType.AFTER, after_scheduler_init, ("self", "server_args")),
+    Hook(f"{SCHEDULER_MODULE}.Scheduler.__init__", HookType.AROUND, around_scheduler_init, ("self", "server_args")),
     Hook(f"{SCHEDULER_MODULE}.Scheduler.run_batch", HookType.AFTER, after_run_batch, ("self", "batch")),
     Hook(
         "sglang.srt.managers.tp_worker.TpModelWorker.forward_batch_generation",

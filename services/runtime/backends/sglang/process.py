@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+from services.shared.logs import configure_logs
+
 # where the scheduler leaves the sentence that says why it cannot run; SGLang's pipe carries none
 FAILURE_FILE_VARIABLE = "LOOKAHEADKV_FAILURE_FILE"
 
@@ -17,6 +19,7 @@ def run_scheduler(*args: Any, **kwargs: Any) -> Any:
 
     from services.runtime.backends.sglang.hooks import HooksMissing, check_applied, check_sglang
 
+    configure_logs("WARNING")
     try:
         check_sglang()
         load_plugins()

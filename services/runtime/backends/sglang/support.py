@@ -11,8 +11,6 @@ from sglang.srt.mem_cache.memory_pool import MHATokenToKVPool
 from sglang.srt.mem_cache.unified_radix_cache import UnifiedRadixCache
 from sglang.srt.runtime_context import get_context
 
-from services.runtime.backends.sglang.process import record_failure
-
 # models whose body takes (input_ids, positions, forward_batch) and attends to the whole context in every layer
 ARCHITECTURES = ("LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM")
 
@@ -43,13 +41,19 @@ class Unsupported(Exception):
     """SGLang is set up in a way that the plugin refuses. The message says which, and why."""
 
 
-def refuse_unsupported(scheduler: Any) -> None:
-    """Raise Unsupported, and leave the reason for the parent process, unless eviction is safe here."""
-    reasons = [*_setting_reasons(), *_model_reasons(scheduler), *_memory_reasons(scheduler)]
+def refuse_settings() -> None:
+    """Raise Unsupported unless SGLang's resolved settings are among those that eviction is safe with."""
+    _refuse(_setting_reasons())
+
+
+def refuse_model(scheduler: Any) -> None:
+    """Raise Unsupported unless eviction is safe with the model and the memory pools that `scheduler` has built."""
+    _refuse([*_model_reasons(scheduler), *_memory_reasons(scheduler)])
+
+
+def _refuse(reasons: list[str]) -> None:
     if reasons:
-        sentence = "; ".join(reasons)
-        record_failure(sentence)
-        raise Unsupported(sentence)
+        raise Unsupported("; ".join(reasons))
 
 
 def _setting_reasons() -> list[str]:
