@@ -27,7 +27,7 @@ ENGINE_SECONDS = 240.0
 # pool and batch are small, so that a leak or a wrong count shows
 ENGINE_ARGS = {
     "dtype": "float32",
-    "max_total_tokens": 8192,
+    "max_total_tokens": 4096,
     "max_running_requests": 8,
     "context_length": 4096,
     "chunked_prefill_size": 300,

@@ -80,3 +80,14 @@ def test_second_turn_hits_the_prefix_of_the_first(runtime, text_ids):
     follow_up = generate(runtime, second, 4, Eviction("window", 64))
     # the compacted answer never enters the tree, the whole first prompt does
     assert follow_up.complete.usage.cached_tokens == len(first)
+
+
+def test_request_for_whose_kept_tokens_there_is_no_room_stays_whole_and_says_so(runtime, text_ids):
+    ids = text_ids[2000:4200]
+    holder = runtime.generation.Generate(request(ids, 40))
+    first = next(holder).chunk.token_ids
+    # the holder's lock keeps the shared prompt in the pool, so 2000 tokens more do not fit
+    answer = generate(runtime, ids, 8, Eviction("window", 2000))
+    assert answer.complete.kv.policy == "full"
+    assert "has no room for 2000 more tokens" in answer.complete.kv.reasons[0]
+    assert answer.tokens == [*first, *finish(runtime, holder).tokens][:8]
