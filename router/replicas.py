@@ -8,8 +8,8 @@ import structlog
 
 from protos.generation.v1 import generation_pb2
 from protos.runtime.v1 import runtime_pb2
-from router.runtime_client import ResponseStream, Runtime, client_error
-from services.shared.errors import ServiceError, Unavailable
+from router.runtime_client import ResponseStream, Runtime
+from services.shared.errors import Unavailable
 from services.shared.generation import ModelLimits
 
 logger = structlog.get_logger()
@@ -104,11 +104,10 @@ class ReplicaPool:
         replica.turn = self._turns
         return replica
 
-    def failed(self, replica: Replica, error: grpc.aio.AioRpcError) -> ServiceError:
-        """What the client is told of a call that failed; a replica that is unavailable is out until it answers."""
+    def failed(self, replica: Replica, error: grpc.aio.AioRpcError) -> None:
+        """Note that a call on this replica failed. One that is unavailable is out until it tells its load again."""
         if error.code() is grpc.StatusCode.UNAVAILABLE:
             self._judge(replica, "unavailable", detail=error.details())
-        return client_error(error)
 
     async def refresh(self, replica: Replica) -> None:
         """Ask the replica how it is, and judge whether it can be picked."""

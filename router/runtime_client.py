@@ -9,7 +9,7 @@ from grpc_status import rpc_status
 
 from protos.generation.v1 import generation_pb2, generation_pb2_grpc
 from protos.runtime.v1 import runtime_pb2, runtime_pb2_grpc
-from services.shared.errors import ServiceError, Unavailable
+from services.shared.errors import Unavailable
 
 # a runtime that starts again is found within the longest pause between two attempts
 FIRST_RECONNECT_MS = 100
@@ -73,23 +73,12 @@ class RuntimeClient:
         await self._channel.close()
 
 
-class RuntimeStatus(ServiceError):
-    """An error that a runtime answered with, passed on with its details."""
-
-    def __init__(self, status: status_pb2.Status) -> None:
-        super().__init__(status.message)
-        self._status = status
-
-    def to_status(self) -> grpc.Status:
-        return rpc_status.to_status(self._status)
-
-
-def client_error(error: grpc.aio.AioRpcError) -> ServiceError:
-    """What the client is told: the runtime's own words, or Unavailable when it went away without a word."""
+def client_status(error: grpc.aio.AioRpcError) -> grpc.Status:
+    """What the client is told: the runtime's own words and details, or Unavailable when it went away without any."""
     spoken = rpc_status.from_call(error)
     if spoken is None and error.code() in CUT_OFF:
-        return Unavailable("the runtime of this request went away; send the request again")
-    return RuntimeStatus(spoken or status_pb2.Status(code=error.code().value[0], message=error.details() or ""))
+        return Unavailable("the runtime of this request went away; send the request again").to_status()
+    return rpc_status.to_status(spoken or status_pb2.Status(code=error.code().value[0], message=error.details() or ""))
 
 
 def _channel_options(keepalive_seconds: float) -> list[tuple[str, int]]:

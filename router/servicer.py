@@ -11,6 +11,7 @@ from router.budgets.base import Budget, BudgetRequest
 from router.in_flight import InFlight
 from router.replicas import ReplicaPool
 from router.request_log import RequestRecord
+from router.runtime_client import client_status
 from router.tenants import Tenant, TenantResolver
 from services.shared.errors import InvalidArgument, Violation
 from services.shared.generation import GenerateCall, check_fits, parse_generate
@@ -48,7 +49,8 @@ class GenerationServicer(generation_pb2_grpc.GenerationServiceServicer):
                 async for response in stream:
                     yield response
             except grpc.aio.AioRpcError as error:
-                raise self._pool.failed(replica, error) from error
+                self._pool.failed(replica, error)
+                await context.abort_with_status(client_status(error))
             finally:
                 stream.cancel()
             record.answered = True
