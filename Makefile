@@ -1,7 +1,7 @@
 # The commands of this repository; CI runs `check` and `test`. Plain `make` lists them.
 #   SET=cuda       the other environment (requirements/cuda.txt)
 #   PIP_FLAGS=...  more options for pip, e.g. another package index
-#   ARGS=...       options of the demo, e.g. ARGS=--json
+#   ARGS=...       options of `demo` and `up`, e.g. ARGS=--json
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
@@ -21,7 +21,7 @@ STAMP := .venv/.installed-$(SET)-$(shell cat $(LOCK) pyproject.toml | sha256sum 
 PROTOC = $(BIN)/python -m grpc_tools.protoc -I . --python_out=$(1) --pyi_out=$(1) --grpc_python_out=$(1) protos/*/v1/*.proto
 OLD_PYTHON := needs Python 3.11 or newer; install it, or name it: make PYTHON=/path/to/python3.11
 
-.PHONY: help install model demo test check protos clean
+.PHONY: help install model demo up test check protos clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ model: install ## convert the default model, unless it is in the cache, and prin
 
 demo: install ## start everything and send one long prompt, with the whole KV cache and with a fifth of it
 	@$(BIN)/python -m services.demo.main $(ARGS)
+
+up: install ## start everything, print where the router listens, and serve until Ctrl-C
+	@$(BIN)/python -m services.local.up $(ARGS)
 
 test: install ## run every test that needs no GPU, the quick ones first
 	$(BIN)/pytest -m "not engine"

@@ -47,11 +47,16 @@ def main(policy: Policies = None, budget: Budget = 512, new_tokens: NewTokens = 
 
 
 def _run(plan: Plan, console: Console, to_json: bool) -> bool:
-    """Whether every claim held."""
+    """Whether every claim held. Leaves a report behind."""
     settings = load_settings(LocalSettings)
     model_path = ensure_model(settings.cache)
     with local_stack(model_path, settings, console) as stack:
-        rows = run_policies(plan, stack, model_path, console)
+        try:
+            rows = run_policies(plan, stack, model_path, console)
+        except grpc.RpcError:
+            # a dead process says more than the call that it broke
+            stack.check()
+            raise
     report = to_report(rows, model_path.name, plan)
     file = write_report(report, settings.build_dir / "reports")
     console.print(to_table(rows, report.caption))

