@@ -1,6 +1,7 @@
 """The router process: builds everything once, serves until it is told to stop."""
 
 import asyncio
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from functools import partial
 
@@ -10,7 +11,7 @@ import uvloop
 
 from protos.generation.v1 import generation_pb2, generation_pb2_grpc
 from router.budgets import kv_budget, load_rules
-from router.budgets.base import BudgetRule
+from router.budgets.base import Budget, BudgetRequest
 from router.in_flight import InFlight
 from router.replicas import Replica, ReplicaPool
 from router.runtime_client import RuntimeClient
@@ -33,16 +34,9 @@ async def serve(settings: RouterSettings, tokenizer: PromptTokenizer) -> int:
     """The exit code: 0 after a signal, 1 when the runtimes are no longer watched, which is a bug."""
     stop = stop_event_on_signals()
     async with AsyncExitStack() as stack:
-        pool = _pool(settings, stack)
-        server = grpc.aio.server(
-            interceptors=[ErrorInterceptor(settings.max_message_bytes)],
-            options=server_options(settings.max_message_bytes),
-        )
+        pool, in_flight = _pool(settings, stack), InFlight()
+        server = _server(settings, GenerationServicer(tokenizer, SingleTenant(), _budget(settings), pool, in_flight))
         health = Health(server, SERVICES, reflect=settings.reflection)
-        budget = partial(kv_budget, rules=_rules(settings), floor_tokens=settings.floor_tokens)
-        in_flight = InFlight()
-        servicer = GenerationServicer(tokenizer, SingleTenant(), budget, pool, in_flight)
-        generation_pb2_grpc.add_GenerationServiceServicer_to_server(servicer, server)
         port = await listen(server, settings.host, settings.port)
         await health.alive()
         logger.info("listening", host=settings.host, port=port)
@@ -73,12 +67,22 @@ def _pool(settings: RouterSettings, stack: AsyncExitStack) -> ReplicaPool:
     return ReplicaPool(replicas, settings.load_poll_seconds)
 
 
-def _rules(settings: RouterSettings) -> dict[str, BudgetRule]:
+def _server(settings: RouterSettings, servicer: GenerationServicer) -> grpc.aio.Server:
+    server = grpc.aio.server(
+        interceptors=[ErrorInterceptor(settings.max_message_bytes)],
+        options=server_options(settings.max_message_bytes),
+    )
+    generation_pb2_grpc.add_GenerationServiceServicer_to_server(servicer, server)
+    return server
+
+
+def _budget(settings: RouterSettings) -> Callable[[BudgetRequest], Budget]:
     prompt_length = {
         "keep_ratio": settings.keep_ratio,
         "shortest_budget_tokens": settings.shortest_budget_tokens,
     }
-    return load_rules({"prompt_length": prompt_length})
+    rules = load_rules({"prompt_length": prompt_length})
+    return partial(kv_budget, rules=rules, floor_tokens=settings.floor_tokens)
 
 
 def main() -> None:

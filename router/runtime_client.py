@@ -84,7 +84,8 @@ def client_status(error: grpc.aio.AioRpcError) -> grpc.Status:
 def _channel_options(keepalive_seconds: float) -> list[tuple[str, int]]:
     keepalive_ms = int(1000 * keepalive_seconds)
     return [
-        # polls answered in time keep the connection from ever being silent, so these pings only meet a dead host
+        # polls answered in time keep the connection from ever being silent, so these pings only meet a dead host, or a
+        # server whose Python stands still: its gRPC answers, and calls the fourth in a row too many
         ("grpc.keepalive_time_ms", keepalive_ms),
         ("grpc.keepalive_timeout_ms", keepalive_ms),
         ("grpc.http2.max_pings_without_data", 0),
