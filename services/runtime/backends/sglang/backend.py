@@ -41,11 +41,11 @@ class SglangBackend:
         # SGLang's children report a crash by SIGQUIT to their parent, whose default would be to dump core
         signals = EngineSignals(died)
         asyncio.get_running_loop().add_signal_handler(signal.SIGQUIT, signals.running_phase_sigquit_handler)
-        engine = await _in_daemon_thread(lambda: launch(settings))
+        engine = await _in_lasting_thread(lambda: launch(settings))
         engine.tokenizer_manager.signal_handler_class = lambda manager: signals
         backend = cls(engine, _model_info(settings, engine), died)
         try:
-            await backend._prove_eviction()
+            await backend._prove_eviction_or_die()
         except BaseException:
             await backend.close()
             raise
@@ -91,6 +91,15 @@ class SglangBackend:
     async def close(self) -> None:
         await asyncio.to_thread(self._engine.shutdown)
 
+    async def _prove_eviction_or_die(self) -> None:
+        proof = asyncio.create_task(self._prove_eviction())
+        either: tuple[asyncio.Future[Any], ...] = (proof, self._died)
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        if self._died.done():
+            proof.cancel()
+            raise EngineFailed(f"SGLang died at its first prompt: {self._died.result()}")
+        await proof
+
     async def _prove_eviction(self) -> None:
         """Answer one prompt with eviction; raise EngineFailed unless the plugin reports that it took place."""
         page = self._tokenizer_manager.server_args.page_size or 1
@@ -107,8 +116,11 @@ class SglangBackend:
             raise EngineFailed(f"eviction did not work on a first prompt of {prompt} tokens: {report.skipped}")
 
 
-async def _in_daemon_thread(work: Callable[[], KvEngine]) -> KvEngine:
-    """Like asyncio.to_thread, but a process that is told to stop does not wait for it."""
+async def _in_lasting_thread(work: Callable[[], KvEngine]) -> KvEngine:
+    """Like asyncio.to_thread, in a thread that lasts as long as the process and does not hold up its end.
+
+    SGLang's processes ask the kernel to be killed when their parent ends, and to Linux that is the thread.
+    """
     done: concurrent.futures.Future[KvEngine] = concurrent.futures.Future()
 
     def run() -> None:
@@ -116,6 +128,7 @@ async def _in_daemon_thread(work: Callable[[], KvEngine]) -> KvEngine:
             done.set_result(work())
         except EngineFailed as error:
             done.set_exception(error)
+        threading.Event().wait()
 
     threading.Thread(target=run, name="launch-sglang", daemon=True).start()
     return await asyncio.wrap_future(done)
