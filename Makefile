@@ -16,8 +16,9 @@ export OMP_NUM_THREADS ?= 1
 BIN := .venv/bin
 LOCK := requirements/$(SET).txt
 $(if $(wildcard $(LOCK)),,$(error SET=$(SET): there is no $(LOCK); use SET=cpu or SET=cuda))
-# the name holds what was installed, so a changed lock is a missing file
-STAMP := .venv/.installed-$(SET)-$(shell cat $(LOCK) pyproject.toml | sha256sum | cut -c 1-16)
+# the names hold what was installed, so a changed lock or pyproject is a missing file
+LOCKED := .venv/.lock-$(SET)-$(shell sha256sum < $(LOCK) | cut -c 1-16)
+INSTALLED := .venv/.package-$(shell sha256sum < pyproject.toml | cut -c 1-16)
 PROTOC = $(BIN)/python -m grpc_tools.protoc -I . --python_out=$(1) --pyi_out=$(1) --grpc_python_out=$(1) protos/*/v1/*.proto
 OLD_PYTHON := needs Python 3.11 or newer; install it, or name it: make PYTHON=/path/to/python3.11
 
@@ -26,16 +27,19 @@ OLD_PYTHON := needs Python 3.11 or newer; install it, or name it: make PYTHON=/p
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-install: $(STAMP) ## make the environment .venv, unless it is up to date
+install: $(INSTALLED) ## make the environment .venv, unless it is up to date
 
-$(STAMP):
+$(LOCKED):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$(PYTHON): $(OLD_PYTHON)" >&2; exit 1; }
-	@echo "making .venv from $(LOCK): some 2.6 GB, minutes on the first run"
+	@echo "making .venv from $(LOCK); gigabytes, and minutes, the first time"
 	@# nothing of another set may stay behind
-	$(PYTHON) -m venv $(if $(wildcard .venv/.installed-$(SET)-*),,--clear) .venv
+	$(PYTHON) -m venv $(if $(wildcard .venv/.lock-$(SET)-*),,--clear) .venv
 	$(BIN)/python -m pip install $(PIP_FLAGS) --no-deps -r $(LOCK)
+	@rm -f .venv/.lock-* && touch $@
+
+$(INSTALLED): $(LOCKED)
 	$(BIN)/python -m pip install --no-deps --no-build-isolation -e .
-	@rm -f .venv/.installed-* && touch $@
+	@rm -f .venv/.package-* && touch $@
 
 model: install ## convert the default model, unless it is in the cache, and print its folder
 	@$(BIN)/python -m services.local.model
