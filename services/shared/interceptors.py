@@ -16,13 +16,19 @@ logger = structlog.get_logger()
 
 # a larger message than this is cut off by gRPC itself, which cannot name the field
 TRANSPORT_LIMIT_FACTOR = 8
+KEEPALIVE_MS = 20_000
 
 
 def server_options(max_message_bytes: int) -> list[tuple[str, int]]:
-    """gRPC server options that leave the size check of requests to `ErrorInterceptor`."""
+    """gRPC server options: `ErrorInterceptor` checks sizes, and a caller that has vanished is noticed."""
     return [
         ("grpc.max_receive_message_length", TRANSPORT_LIMIT_FACTOR * max_message_bytes),
         ("grpc.so_reuseport", 0),
+        # a request whose caller is gone without a word must not hold KV for long
+        ("grpc.keepalive_time_ms", KEEPALIVE_MS),
+        ("grpc.keepalive_timeout_ms", KEEPALIVE_MS),
+        # a router pings often, and a process that was busy reads several pings at once
+        ("grpc.http2.max_ping_strikes", 0),
     ]
 
 

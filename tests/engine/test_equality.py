@@ -68,6 +68,17 @@ def test_same_prompt_with_different_budgets_at_once(runtime, reference, prompt):
         assert_same(answer, reference.generate(prompt, NEW_TOKENS, plan))
 
 
+def test_requests_that_finish_prefill_in_one_step_are_scored_in_one_pass(runtime, text_ids):
+    prompts = [text_ids[start : start + 200] for start in (1000, 1400, 1800, 2200)]
+    for ids in prompts:
+        generate(runtime, ids, 1)
+    # a hit on the whole prompt leaves one token to prefill, so all fit into one step
+    answers = generate_together(runtime, [request(ids, 4, Eviction("window", 64)) for ids in prompts])
+    passes = {answer.complete.kv.scoring_time.ToNanoseconds() for answer in answers}
+    # the time is that of the shared pass; the first request may have had a step of its own
+    assert len(passes) < len(prompts)
+
+
 def test_comparison_would_see_positions_shifted_by_one(runtime, reference, prompt):
     answer = generate(runtime, prompt, NEW_TOKENS, WINDOW)
     shifted, _ = reference.generate(prompt, NEW_TOKENS, WINDOW, position_shift=1)

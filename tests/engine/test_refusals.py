@@ -8,15 +8,19 @@ from tests.engine.conftest import running
 
 
 @pytest.mark.parametrize(
-    ("engine_args", "reason"),
+    ("engine_args", "variables", "reason"),
     [
-        ({"enable_mixed_chunk": True}, "enable_mixed_chunk=True is not supported"),
-        ({"speculative_algorithm": "NGRAM"}, "speculative_algorithm='NGRAM' is not supported"),
+        ({"enable_mixed_chunk": True}, {}, "enable_mixed_chunk=True is not supported"),
+        ({"speculative_algorithm": "NGRAM"}, {}, "speculative_algorithm='NGRAM' is not supported"),
+        # SGLang itself only logs that it left a plugin out, and would serve on
+        ({}, {"SGLANG_PLUGINS": "lookaheadkv_cpu"}, "hooks not applied: sglang.srt.managers.scheduler.Scheduler"),
     ],
-    ids=["mixed-chunk", "speculative"],
+    ids=["mixed-chunk", "speculative", "plugin-left-out"],
 )
-def test_unsupported_setting_is_refused_at_start_with_a_sentence(model_path, tmp_path, engine_args, reason):
-    with running(model_path, tmp_path, engine_args, {}) as runtime:
+def test_engine_that_cannot_evict_safely_is_refused_with_a_sentence(
+    model_path, tmp_path, engine_args, variables, reason
+):
+    with running(model_path, tmp_path, engine_args, variables) as runtime:
         failure = runtime.process.wait_for("engine did not start", 240)
         with pytest.raises(grpc.RpcError) as raised:
             runtime.runtime.GetModelInfo(runtime_pb2.GetModelInfoRequest())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -172,7 +173,11 @@ def _carry_out(scheduler: Any, job: Job, kept: torch.Tensor, report: PendingRepo
     replayed = state.replay[:-1] if state.replay else array("q")
     target = compact(scheduler, req, kept, len(replayed))
     if target is None:
-        _keep_whole(req, state, f"the KV pool has no room for {kept.shape[-1]} more tokens")
+        why = f"the KV pool has no room for {kept.shape[-1] + len(replayed)} more tokens"
+        if state.replay:
+            _give_up(req, why)
+        else:
+            _keep_whole(req, state, why)
         return None
     watch.stop()
     state.settled, state.delta_tokens = True, job.prompt_tokens - kept.shape[-1]
@@ -200,7 +205,13 @@ def _replay(scheduler: Any, job: Job, target: torch.Tensor, kept_tokens: int) ->
             run_side_pass(scheduler.tp_worker.model_runner, [group])
     except Exception as error:
         logger.exception("replay after a retraction failed", request=req.rid)
-        req.to_finish = FINISH_ABORT(f"The answer could not be resumed after a retraction: {error}")
+        _give_up(req, str(error))
+
+
+def _give_up(req: Any, why: str) -> None:
+    """End an answer that cannot go on where it was; the caller may send its request again."""
+    req.to_finish = FINISH_ABORT(f"not resumed after a retraction: {why}", status_code=HTTPStatus.SERVICE_UNAVAILABLE)
+    logger.error("answer not resumed after a retraction", request=req.rid, why=why)
 
 
 def _keep_whole(req: Any, state: RequestState, why: str) -> None:
