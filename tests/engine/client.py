@@ -1,6 +1,6 @@
 """Requests to a runtime, and what comes back."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -41,7 +41,7 @@ def request(
     )
 
 
-def finish(runtime: Runtime, call: object) -> Answer:
+def finish(runtime: Runtime, call: Iterable[generation_pb2.GenerateResponse]) -> Answer:
     """Read a `Generate` call to its end."""
     tokens: list[int] = []
     for response in call:
@@ -60,3 +60,12 @@ def generate_together(runtime: Runtime, requests: Sequence[generation_pb2.Genera
     """Answers to requests that are sent at once, so that they share batches."""
     calls = [runtime.generation.Generate(item) for item in requests]
     return [finish(runtime, call) for call in calls]
+
+
+def assert_same(answer: Answer, expected: tuple[list[int], torch.Tensor | None]) -> None:
+    """The answer has the tokens and the kept set of the reference."""
+    tokens, kept = expected
+    assert (answer.kept is None) == (kept is None)
+    if answer.kept is not None and kept is not None:
+        assert torch.equal(answer.kept, kept)
+    assert answer.tokens == tokens

@@ -3,7 +3,7 @@
 import json
 import os
 import pydoc_data.topics
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -25,9 +25,10 @@ from tests.engine.reference import Reference
 
 ENGINE_SECONDS = 240.0
 # pool and batch are small, so that a leak or a wrong count shows
+POOL_TOKENS = 4096
 ENGINE_ARGS = {
     "dtype": "float32",
-    "max_total_tokens": 4096,
+    "max_total_tokens": POOL_TOKENS,
     "max_running_requests": 8,
     "context_length": 4096,
     "chunked_prefill_size": 300,
@@ -65,12 +66,9 @@ class Runtime:
         return int(self.runtime.GetLoad(runtime_pb2.GetLoadRequest()).free_slots)
 
 
-StartRuntime = Callable[..., Runtime]
-
-
 @contextmanager
 def running(
-    model: Path, trace_dir: Path, engine_args: dict[str, object], variables: dict[str, str]
+    model: Path, trace_dir: Path, engine_args: Mapping[str, object], variables: dict[str, str]
 ) -> Iterator[Runtime]:
     """A runtime with these engine arguments beside ENGINE_ARGS; stopped at the end. It need not get ready."""
     settings = {
@@ -78,7 +76,7 @@ def running(
         "RUNTIME_MODEL_PATH": str(model),
         "RUNTIME_SCORER_TARGET": "127.0.0.1:1",
         "RUNTIME_TRACE_DIR": str(trace_dir),
-        "RUNTIME_ENGINE_ARGS": json.dumps(ENGINE_ARGS | engine_args),
+        "RUNTIME_ENGINE_ARGS": json.dumps({**ENGINE_ARGS, **engine_args}),
         "OMP_NUM_THREADS": "1",
         "SGLANG_ENABLE_STRICT_MEM_CHECK_DURING_BUSY": "1",
     }
@@ -122,10 +120,11 @@ def no_slot_is_lost(request: pytest.FixtureRequest) -> Iterator[None]:
     yield
     if "runtime" in request.fixturenames:
         shared: Runtime = request.getfixturevalue("runtime")
-        wait_for_free_slots(shared, int(ENGINE_ARGS["max_total_tokens"]))
+        wait_for_free_slots(shared)
 
 
-def wait_for_free_slots(runtime: Runtime, wanted: int, seconds: float = 30.0) -> None:
+def wait_for_free_slots(runtime: Runtime, wanted: int = POOL_TOKENS, seconds: float = 30.0) -> None:
+    """Returns when so many slots are free."""
     poll(
         lambda: runtime.free_slots() == wanted, seconds, lambda: f"{runtime.free_slots()} slots are free, not {wanted}"
     )

@@ -7,7 +7,7 @@ import grpc
 import pytest
 
 from tests.engine.client import finish, generate, request
-from tests.engine.conftest import ENGINE_ARGS, wait_for_free_slots
+from tests.engine.conftest import POOL_TOKENS, wait_for_free_slots
 from tests.engine.reference import Eviction
 from tests.processes import poll
 
@@ -53,15 +53,15 @@ def test_slots_are_all_back_after_200_mixed_requests_with_random_cancels(runtime
     for thread in threads:
         thread.join()
     assert results == [True] * MIXED_REQUESTS
-    wait_for_free_slots(runtime, ENGINE_ARGS["max_total_tokens"])
+    wait_for_free_slots(runtime)
 
 
 @pytest.mark.parametrize("plan", [None, Eviction("window", 64)], ids=["full", "window"])
 def test_cancel_during_prefill_gives_the_slots_back(runtime, text_ids, plan):
     call = runtime.generation.Generate(request(text_ids[1500:3500], 12, plan))
-    poll(lambda: runtime.free_slots() < ENGINE_ARGS["max_total_tokens"], 30)
+    poll(lambda: runtime.free_slots() < POOL_TOKENS, 30)
     call.cancel()
-    wait_for_free_slots(runtime, ENGINE_ARGS["max_total_tokens"])
+    wait_for_free_slots(runtime)
 
 
 def test_deadline_during_decode_gives_the_slots_back(runtime, text_ids):
@@ -70,7 +70,7 @@ def test_deadline_during_decode_gives_the_slots_back(runtime, text_ids):
     with pytest.raises(grpc.RpcError) as raised:
         finish(runtime, runtime.generation.Generate(request(ids, 3000, Eviction("window", 64)), timeout=3))
     assert raised.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
-    wait_for_free_slots(runtime, ENGINE_ARGS["max_total_tokens"])
+    wait_for_free_slots(runtime)
 
 
 def test_second_turn_hits_the_prefix_of_the_first(runtime, text_ids):

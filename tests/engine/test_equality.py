@@ -1,9 +1,8 @@
 """The engine's kept sets and greedy tokens are those of a transformers reference that gathers the same K/V."""
 
 import pytest
-import torch
 
-from tests.engine.client import generate, generate_together, request
+from tests.engine.client import assert_same, generate, generate_together, request
 from tests.engine.reference import Eviction
 
 NEW_TOKENS = 32
@@ -16,15 +15,6 @@ STREAMING = Eviction("streaming", 96)
 def prompt(text_ids):
     # on this text a shifted position or a swapped head changes the tokens; on a more repetitive one neither does
     return text_ids[300 : 300 + PROMPT_TOKENS]
-
-
-def assert_same(answer, expected):
-    tokens, kept = expected
-    if kept is None:
-        assert answer.kept is None
-    else:
-        assert torch.equal(answer.kept, kept)
-    assert answer.tokens == tokens
 
 
 def test_full_cache_gives_the_tokens_of_the_reference(runtime, reference, prompt):

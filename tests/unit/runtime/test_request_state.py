@@ -28,16 +28,22 @@ def make_request(params):
     )
 
 
+def planned(req):
+    state = state_of(req)
+    assert state is not None
+    return state
+
+
 @pytest.fixture
 def compacted():
     req = make_request({PARAMS_KEY: PLAN.to_params()})
-    state = state_of(req)
+    state = planned(req)
     state.kept, state.settled, state.delta_tokens = torch.zeros(1, 1, 64), True, 100
     return req
 
 
 def test_plan_arrives_through_the_request_parameters():
-    assert state_of(make_request({PARAMS_KEY: PLAN.to_params()})).plan == PLAN
+    assert planned(make_request({PARAMS_KEY: PLAN.to_params()})).plan == PLAN
 
 
 @pytest.mark.parametrize("params", [None, {}, {"another_plugin": 1}])
@@ -58,7 +64,7 @@ def test_answer_is_set_aside_once_before_the_new_prefill(compacted):
     put_back(compacted)
     set_answer_aside(compacted)
     set_answer_aside(compacted)
-    assert state_of(compacted).replay == array("q", [5, 6, 7])
+    assert planned(compacted).replay == array("q", [5, 6, 7])
     assert not compacted.output_ids
     assert not compacted.full_untruncated_fill_ids
 
@@ -70,7 +76,7 @@ def test_answer_of_a_request_in_the_batch_is_left_alone(compacted):
 
 def test_request_that_stayed_whole_is_left_to_sglang():
     req = make_request({PARAMS_KEY: PLAN.to_params()})
-    state_of(req).settled = True
+    planned(req).settled = True
     put_back(req)
     set_answer_aside(req)
     assert list(req.output_ids) == [5, 6, 7]

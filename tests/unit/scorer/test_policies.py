@@ -33,8 +33,9 @@ def test_same_observation_gives_same_scores(name, seen):
 
 @pytest.mark.parametrize("name", POLICIES)
 def test_unknown_parameter_is_refused(name):
+    params = {"no_such_parameter": 1}
     with pytest.raises(TypeError, match="no_such_parameter"):
-        load_policy(name)(no_such_parameter=1)
+        load_policy(name)(**params)
 
 
 def test_streaming_prefers_later_tokens(seen):
