@@ -55,8 +55,10 @@ def test_mass_is_the_mean_probability_over_rows_and_the_heads_of_the_group(shape
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_mass_is_float32_and_output_keeps_the_dtype_of_the_model(dtype):
-    output, mass = attend_rows(*inputs(SHAPES[0], dtype), scale=0.3)
-    exact, exact_mass = attend_rows(*[tensor.float() for tensor in inputs(SHAPES[0], dtype)], scale=0.3)
+    queries, prompt_keys, prompt_values, row_keys, row_values = inputs(SHAPES[0], dtype)
+    output, mass = attend_rows(queries, prompt_keys, prompt_values, row_keys, row_values, 0.3)
+    queries, prompt_keys, prompt_values, row_keys, row_values = (tensor.float() for tensor in inputs(SHAPES[0], dtype))
+    exact, exact_mass = attend_rows(queries, prompt_keys, prompt_values, row_keys, row_values, 0.3)
     assert (output.dtype, mass.dtype) == (dtype, torch.float32)
     # the same inputs, so only probabilities and output are rounded
     torch.testing.assert_close(output.float(), exact, rtol=2e-2, atol=2e-2)
