@@ -1,0 +1,1 @@
+"""Training of adapters, offline, on a transformers model."""
