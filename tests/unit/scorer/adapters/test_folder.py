@@ -8,9 +8,11 @@ import pytest
 import safetensors.torch
 import torch
 
+from scorer.adapters.bundle import verify_bundle
 from scorer.adapters.config import CONFIG_FILE
 from scorer.adapters.errors import AdapterDamaged, AdapterInvalid, AdapterMismatch
 from scorer.adapters.folder import read_folder, save_folder
+from scorer.adapters.header import MAX_HEADER_BYTES
 from scorer.adapters.manifest import MANIFEST_FILE, WEIGHTS_FILE
 from scorer.adapters.weights import load_weights
 from tests.processes import ROOT
@@ -169,6 +171,20 @@ def test_what_is_not_safetensors_is_refused(folder, published, content):
     refill(folder, published, content)
     with pytest.raises(AdapterInvalid, match=f"^{WEIGHTS_FILE}: is not a safetensors file: "):
         read_folder(folder, MODEL_CONFIG)
+
+
+def test_header_that_is_too_large_is_not_parsed(folder, published):
+    refill(folder, published, _header(b" " * (MAX_HEADER_BYTES + 1)))
+    with pytest.raises(AdapterInvalid, match=f"its header would have {MAX_HEADER_BYTES + 1} bytes"):
+        read_folder(folder, MODEL_CONFIG)
+
+
+def test_bytes_from_elsewhere_are_checked_as_a_folder_is(published):
+    assert verify_bundle(published.manifest, published.contents, MODEL_CONFIG).manifest == published.manifest
+    with pytest.raises(AdapterMismatch, match="rope_theta"):
+        verify_bundle(published.manifest, published.contents, MODEL_CONFIG | {"rope_theta": 1.0})
+    with pytest.raises(AdapterDamaged, match=f"^{WEIGHTS_FILE}: is missing"):
+        verify_bundle(published.manifest, {CONFIG_FILE: published.contents[CONFIG_FILE]}, MODEL_CONFIG)
 
 
 def test_torch_archive_is_refused(folder, published, tmp_path):
