@@ -1,6 +1,6 @@
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 
 from services.local.model import ensure_model
 
@@ -8,7 +8,7 @@ from services.local.model import ensure_model
 @pytest.mark.parametrize("dtype", ["bfloat16", "float32"])
 def test_the_converted_model_knows_the_capital_of_france(dtype):
     folder = ensure_model(dtype=dtype)
-    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
     model = AutoModelForCausalLM.from_pretrained(folder)
     question = [{"role": "user", "content": "What is the capital of France?"}]
     prompt = tokenizer.apply_chat_template(question, add_generation_prompt=True, return_tensors="pt", return_dict=True)
