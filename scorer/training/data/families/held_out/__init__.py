@@ -1,0 +1,1 @@
+"""Families that no adapter is ever trained on."""

@@ -1,0 +1,1 @@
+"""Families that adapters are trained on."""
