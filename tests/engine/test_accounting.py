@@ -9,7 +9,7 @@ import pytest
 from tests.engine.client import finish, generate, request
 from tests.engine.conftest import POOL_TOKENS, wait_for_free_slots
 from tests.engine.reference import Eviction
-from tests.processes import poll
+from tests.processes import AT_DEADLINE, poll
 
 MIXED_REQUESTS = 200
 IN_FLIGHT = 6
@@ -69,7 +69,7 @@ def test_deadline_during_decode_gives_the_slots_back(runtime, text_ids):
     generate(runtime, ids, 1)
     with pytest.raises(grpc.RpcError) as raised:
         finish(runtime, runtime.generation.Generate(request(ids, 3000, Eviction("window", 64)), timeout=3))
-    assert raised.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
+    assert raised.value.code() in AT_DEADLINE
     wait_for_free_slots(runtime)
 
 
