@@ -1,6 +1,5 @@
 """`make demo`: every process on this machine, and one long prompt with the whole KV cache and with a fifth of it."""
 
-import json
 from typing import Annotated
 
 import grpc
@@ -14,7 +13,7 @@ from services.local.cli import run_command
 from services.local.interrupts import raise_on_interrupts
 from services.local.model import ModelMissing, ensure_model
 from services.local.process import ProcessFailed
-from services.local.reports import as_json, write_report
+from services.local.reports import write_report
 from services.local.settings import LocalSettings
 from services.local.stack import local_stack
 from services.shared.settings import load_settings
@@ -61,7 +60,7 @@ def _run(plan: Plan, console: Console, to_json: bool) -> bool:
     file = write_report(report, settings.build_dir / "reports")
     console.print(to_table(rows, report.caption))
     if to_json:
-        typer.echo(json.dumps(as_json(report), indent=2, ensure_ascii=False))
+        typer.echo(file.read_text(), nl=False)
     found = [sentence for row in rows for sentence in failures(row)]
     for sentence in found:
         console.print(f"FAILED {sentence}", style="red", markup=False)
