@@ -1,11 +1,23 @@
 """A model folder that is just large enough, and an end that leaves no process behind."""
 
 import json
+import os
 import signal
 from pathlib import Path
 
 import pytest
+import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
+
+if not torch.cuda.is_available():
+    # Triton interprets the kernels that are decorated while this is set, its own library among them. The servers that
+    # tests start must not inherit it: they never need Triton on CPU
+    os.environ["TRITON_INTERPRET"] = "1"
+    import triton
+
+    triton.knobs.propagate_env = False
+    triton.knobs.runtime.interpret = True
+    del os.environ["TRITON_INTERPRET"]
 
 VOCAB_SIZE = 1000
 CONTEXT_TOKENS = 4096

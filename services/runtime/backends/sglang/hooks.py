@@ -10,10 +10,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import structlog
 import torch
 from sglang.srt.plugins.hook_registry import HookRegistry, HookType
 
+from scorer.kernels.dispatch import ExampleShape, validate_kernels
 from services.runtime.backends.sglang.process import record_failure
+
+logger = structlog.get_logger()
 
 SGLANG_VERSION = "0.5.23"
 SCHEDULER_MODULE = "sglang.srt.managers.scheduler"
@@ -41,9 +45,25 @@ def around_scheduler_init(build: Callable[..., None], scheduler: Any, *args: Any
         refuse_settings()
         build(scheduler, *args, **kwargs)
         refuse_model(scheduler)
+        check_kernels(scheduler)
     except Exception as error:
         record_failure(f"{type(error).__name__}: {error}")
         raise
+
+
+def check_kernels(scheduler: Any) -> None:
+    """On CUDA, turn off each of our kernels that does not give what its reference gives for this model, and say so."""
+    runner, pool = scheduler.tp_worker.model_runner, scheduler.token_to_kv_pool_allocator.get_kvcache()
+    device = torch.device(runner.device)
+    if device.type != "cuda":
+        return
+    query_heads = runner.model_config.get_num_attention_heads(1)
+    shape = ExampleShape(device, pool.dtype, query_heads, pool.head_num, pool.head_dim)
+    for check in validate_kernels(shape):
+        if check.ok:
+            logger.info("kernel validated", kernel=check.name)
+        else:
+            logger.error("kernel off for good, its torch reference runs instead", kernel=check.name, why=check.error)
 
 
 def after_forward(result: Any, worker: Any, batch: Any = None, *args: Any, **kwargs: Any) -> None:

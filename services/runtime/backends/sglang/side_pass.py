@@ -16,6 +16,7 @@ from sglang.srt.model_executor.forward_batch_info import ForwardBatch, ForwardMo
 from sglang.srt.model_executor.forward_context import ForwardContext, forward_context
 
 from scorer.kernels.attend_rows import attend_rows
+from scorer.kernels.rows import row_layout
 
 
 @dataclass(frozen=True)
@@ -32,14 +33,15 @@ class RowGroup:
 
 
 class SideAttention(AttentionBackend):
-    """Attention of row groups; collects the mass per layer and group, each [Hkv, T + rows] float32."""
+    """Attention of row groups, all in one call; collects the mass per layer, each [Hkv, sum(T + rows)] float32."""
 
     def __init__(self, serving: AttentionBackend, groups: Sequence[RowGroup]) -> None:
         super().__init__()
         self.token_to_kv_pool = serving.token_to_kv_pool
         self.req_to_token_pool = serving.req_to_token_pool
         self.groups = groups
-        self.mass: list[list[torch.Tensor]] = []
+        self.layout = row_layout([group.context for group in groups], [len(group.token_ids) for group in groups])
+        self.mass: list[torch.Tensor] = []
 
     def init_forward_metadata(self, forward_batch: ForwardBatch) -> None:
         """Nothing to prepare."""
@@ -57,20 +59,15 @@ class SideAttention(AttentionBackend):
         keys = self.token_to_kv_pool.get_key_buffer(layer.layer_id)
         values = self.token_to_kv_pool.get_value_buffer(layer.layer_id)
         queries = q.view(-1, layer.tp_q_head_num, layer.qk_head_dim)
-        outputs, masses = [], []
-        sizes = [len(group.token_ids) for group in self.groups]
-        rows = zip(self.groups, queries.split(sizes), k.split(sizes), v.split(sizes), strict=True)
-        for group, group_q, group_k, group_v in rows:
-            output, mass = attend_rows(
-                group_q, keys[group.context], values[group.context], group_k, group_v, layer.scaling
-            )
+        output, mass = attend_rows(queries, k, v, keys, values, self.layout, layer.scaling)
+        for group, group_k, group_v in zip(
+            self.groups, k.split(self.layout.row_counts), v.split(self.layout.row_counts), strict=True
+        ):
             if group.target is not None:
                 keys[group.target] = group_k.to(keys.dtype)
                 values[group.target] = group_v.to(values.dtype)
-            outputs.append(output)
-            masses.append(mass)
-        self.mass.append(masses)
-        return torch.cat(outputs).view(q.shape)
+        self.mass.append(mass)
+        return output.view(q.shape)
 
 
 @torch.no_grad()
@@ -94,4 +91,4 @@ def run_side_pass(runner: Any, groups: Sequence[RowGroup]) -> list[torch.Tensor]
     batch.extend_num_tokens = len(ids)
     with forward_context(ForwardContext(attn_backend=attention), forward_batch=batch):
         runner.model.model(batch.input_ids, batch.positions, batch)
-    return [torch.stack(layers) for layers in zip(*attention.mass, strict=True)]
+    return list(torch.stack(attention.mass).split(attention.layout.mass_sizes, dim=-1))

@@ -47,10 +47,9 @@ def compact(scheduler: Any, req: Any, kept: torch.Tensor, extra_tokens: int) -> 
     target = _change_slots(scheduler, req, source, kept.shape[-1] + extra_tokens)
     if target is None:
         return None
-    for index, layer_kept in enumerate(kept):
-        layer = pool.start_layer + index
-        buffers = (pool.get_key_buffer(layer), pool.get_value_buffer(layer))
-        compact_kv(buffers, source, layer_kept, target[: kept.shape[-1]])
+    layers = range(pool.start_layer, pool.start_layer + len(kept))
+    buffers = [(pool.get_key_buffer(layer), pool.get_value_buffer(layer)) for layer in layers]
+    compact_kv(buffers, source, kept, target[: kept.shape[-1]])
     _write_row(scheduler, req, target)
     return target
 
