@@ -7,6 +7,7 @@ from random import Random
 from typing import get_args
 
 from scorer.training.data.families import OF_SPLIT, load_family
+from scorer.training.data.families.base import CannotMake
 from scorer.training.data.forms import ChatTokenizer, forms_of, token_ids, wrap
 from scorer.training.data.sample import Form, Sample, Split
 from scorer.training.data.sources import load_source, source_names
@@ -78,7 +79,10 @@ def build_one(plan: BuildPlan, name: str, form: Form, index: int, tokenizer: Cha
     target = max(1, wanted - FRAME_TOKENS)
     seen: list[int] = []
     for _ in range(MOST_TRIES):
-        task = family.make(Random(seed), filler, target, count_tokens)
+        try:
+            task = family.make(Random(seed), filler, target, count_tokens)
+        except CannotMake as error:
+            raise CannotBuild(f"{name}, {form}, seed {seed}: {error}") from error
         # the frame has its own numbers, so that a longer context is asked about in the same way
         prompt = wrap(task, form, plan.split, Random(seed + 1), tokenizer)
         sample = Sample(name, plan.split, task.source, form, seed, prompt=prompt, expected=task.answer)

@@ -14,6 +14,10 @@ Evidence = Literal["verbatim", "derived", "open"]
 GENERATED = "generated"
 
 
+class CannotMake(Exception):
+    """The texts at hand hold no task of the family. The message says why."""
+
+
 @dataclass(frozen=True)
 class Task:
     """A context and a question about it; forms.py makes a prompt of them."""
@@ -59,7 +63,7 @@ class Family(Protocol):
     evidence: ClassVar[Evidence]
 
     def make(self, rng: Random, filler: Filler, target_tokens: int, count_tokens: CountTokens) -> Task:
-        """A task whose context and question are about `target_tokens` long, never much longer."""
+        """A task whose context is about `target_tokens` long, never much longer. Raises CannotMake."""
         ...
 
 

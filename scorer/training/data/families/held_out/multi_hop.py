@@ -17,7 +17,7 @@ class MultiHop:
     people: int = 3
     lives: str = "{0} lives in {1}. "
     lies: str = "{0} is a town in {1}. "
-    question: str = "{0} lives in a town. In which country is this town?"
+    question: str = "According to the text, {0} lives in a town. Which country is this town in?"
     cue: str = "{0} lives in a town in"
     evidence: ClassVar[Evidence] = "derived"
 
@@ -35,7 +35,7 @@ class MultiHop:
         return Task(context, question, Answer((countries[0],)), filler.source, cue)
 
     def solve(self, task: Task) -> tuple[str, ...]:
-        (name,) = re.findall(r"^(\w+) lives", task.question)
+        (name,) = re.findall(r"(\w+) lives in a town", task.question)
         (town,) = re.findall(rf"\b{name} lives in (\w+)\.", task.context)
         (country,) = re.findall(rf"\b{town} is a town in (\w+)\.", task.context)
         return (country,)

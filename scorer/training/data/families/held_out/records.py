@@ -12,28 +12,34 @@ from scorer.training.data.sample import Answer
 
 @dataclass(frozen=True)
 class Records:
-    """A register of ships, one element each; the record of one is asked for, and its attributes are the answer."""
+    """A register of ships, one element each; one attribute of one ship is asked for and stands in its element."""
 
-    record: str = '<ship name="{name}" captain="{captain}" cargo="{cargo}" crew="{crew}"/>'
-    question: str = "Give the whole record of the ship {0}."
-    cue: str = '<ship name="{0}"'
+    record: str = '<ship name="{name}" captain="{captain}" flag="{flag}" port="{port}" cargo="{cargo}" crew="{crew}"/>'
+    questions: tuple[tuple[str, str, str], ...] = (
+        ("captain", 'Who is the captain of the ship "{name}"?', 'The captain of the ship "{name}" is'),
+        ("flag", 'What is the flag of the ship "{name}"?', 'The flag of the ship "{name}" is'),
+        ("cargo", 'What is the cargo of the ship "{name}"?', 'The cargo of the ship "{name}" is'),
+    )
     evidence: ClassVar[Evidence] = "verbatim"
 
     def make(self, rng: Random, filler: Filler, target_tokens: int, count_tokens: CountTokens) -> Task:
         taken = take_tokens(self._ships(rng), target_tokens, count_tokens, lambda ship: self.record.format(**ship))
-        name, *values = rng.choice(taken).values()
+        ship = rng.choice(taken)
+        field, question, cue = rng.choice(self.questions)
         register = "\n".join(self.record.format(**ship) for ship in taken)
-        return Task(register, self.question.format(name), Answer(tuple(values)), cue=self.cue.format(name))
+        return Task(register, question.format(**ship), Answer((ship[field],)), cue=cue.format(**ship))
 
     def _ships(self, rng: Random) -> Iterator[dict[str, str]]:
-        seen: set[str] = set()
+        fleet = 0
         while True:
-            name = words.town(rng)
-            if name not in seen:
-                seen.add(name)
+            fleet += 1
+            for noun in rng.sample(words.NOUNS, len(words.NOUNS)):
                 yield {
-                    "name": name,
+                    # as ships are called that follow another of the same name
+                    "name": noun.title() if fleet == 1 else f"{noun.title()} {fleet}",
                     "captain": rng.choice(words.FIRST_NAMES),
+                    "flag": rng.choice(words.COUNTRIES),
+                    "port": words.town(rng),
                     "cargo": rng.choice(words.CARGOES),
                     "crew": words.number(rng, 2),
                 }

@@ -1,14 +1,23 @@
-"""Which variables hold a value, through assignments in real text."""
+"""Which variables hold a value, through assignments between sentences that say nothing."""
 
 import re
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import count, pairwise
 from random import Random
 from typing import ClassVar
 
-from scorer.training.data.families.base import CountTokens, Evidence, Filler, Task, scatter, sentences, take_text
+from scorer.training.data.families.base import CountTokens, Evidence, Filler, Task, scatter, take_tokens
 from scorer.training.data.families.held_out import words
 from scorer.training.data.sample import Answer
+
+# real text leads a small model astray here
+NOISE = (
+    "The morning is calm. ",
+    "The road is long. ",
+    "The river runs south. ",
+    "Nobody is at home. ",
+    "And so it goes on. ",
+)
 
 
 @dataclass(frozen=True)
@@ -18,11 +27,11 @@ class VariableTracking:
     chains: int = 2
     hops: int = 2
     question: str = "Find all variables that are assigned the value {0} in the text above."
-    cue: str = "The variables that are assigned the value {0} are"
+    cue: str = "The variables that are assigned the value {0} are VAR"
     evidence: ClassVar[Evidence] = "derived"
 
     def make(self, rng: Random, filler: Filler, target_tokens: int, count_tokens: CountTokens) -> Task:
-        names = words.several(rng, self._name, self.chains * (self.hops + 1))
+        names = [noun.upper() for noun in rng.sample(words.NOUNS, self.chains * (self.hops + 1))]
         values = words.several(rng, words.number, self.chains)
         chains = [names[i :: self.chains] for i in range(self.chains)]
         lines = [[f"VAR {chain[0]} = {value}. "] for chain, value in zip(chains, values, strict=True)]
@@ -31,10 +40,10 @@ class VariableTracking:
         # chains take turns, each in its own order
         needles = [line for turn in zip(*lines, strict=True) for line in turn]
         left = target_tokens - sum(map(count_tokens, needles))
-        text = sentences(take_text(filler.paragraphs(rng), left, count_tokens))
+        text = take_tokens((rng.choice(NOISE) for _ in count()), left, count_tokens, end="")
         context = "".join(scatter(rng, text, needles)).strip()
         question, cue = self.question.format(values[0]), self.cue.format(values[0])
-        return Task(context, question, Answer(tuple(chains[0])), filler.source, cue)
+        return Task(context, question, Answer(tuple(chains[0])), cue=cue)
 
     def solve(self, task: Task) -> tuple[str, ...]:
         (asked,) = re.findall(r"value (\d+)", task.question)
@@ -42,6 +51,3 @@ class VariableTracking:
         for name, value in re.findall(r"VAR (\w+) = (?:VAR )?(\w+)\.", task.context):
             holds[name] = holds.get(value, value)
         return tuple(name for name, value in holds.items() if value == asked)
-
-    def _name(self, rng: Random) -> str:
-        return "".join(rng.choice("ABCDEFGHJKLMNPQRSTUVWXYZ") for _ in range(4))

@@ -9,12 +9,12 @@ import pytest
 
 from scorer.training.data.build import BuildPlan, CannotBuild, build_one
 from scorer.training.data.families import FAMILIES, HELD_OUT, TRAIN, load_family
-from scorer.training.data.families.base import Task, take_text, take_tokens
+from scorer.training.data.families.base import Passage, Task, take_text, take_tokens
 from scorer.training.data.families.held_out import words as held_out_words
 from scorer.training.data.families.train import words as train_words
 from scorer.training.data.grade import contains, grade
 from scorer.training.data.sample import Split
-from scorer.training.data.sources import load_source, source_names
+from scorer.training.data.sources import TextSource, load_source, source_names
 
 SPLIT_OF: dict[str, Split] = {**dict.fromkeys(TRAIN, "train"), **dict.fromkeys(HELD_OUT, "held_out")}
 TARGET_TOKENS = 600
@@ -95,6 +95,13 @@ def test_what_a_held_out_raw_prompt_ends_with_is_the_familys_own(name):
 def test_a_length_that_no_context_can_have_is_refused_with_the_lengths_that_came_out(tokenizer):
     with pytest.raises(CannotBuild, match=r"multi_value, raw.*3 to 4 tokens; tries had \d+"):
         build_one(BuildPlan("held_out", 1, 3, 4), "multi_value", "raw", 0, tokenizer)
+
+
+def test_texts_that_hold_no_task_of_a_family_are_an_error_that_says_so(tokenizer, monkeypatch):
+    untitled = TextSource("untitled", (Passage("title", ("a text about something else",)),))
+    monkeypatch.setattr("scorer.training.data.build.load_source", lambda _: untitled)
+    with pytest.raises(CannotBuild, match="passage_retrieval, raw, .* untitled has too few passages"):
+        build_one(BuildPlan("held_out", 1, 300, 700), "passage_retrieval", "raw", 0, tokenizer)
 
 
 def test_lines_are_taken_whole_up_to_the_length_but_never_too_few():
