@@ -67,9 +67,9 @@ def test_a_process_that_ends_is_named_with_its_last_words(tiny_model, settings, 
 
 
 def test_a_process_that_ends_later_is_named_when_asked(tiny_model, settings, console):
-    with local_stack(
-        tiny_model, settings, console, FAKE | {"RUNTIME_ENGINE_ARGS": '{"dies_after_seconds": 1}'}
-    ) as stack:
+    with local_stack(tiny_model, settings, console, FAKE) as stack:
+        stack.check()
+        next(process for process in stack.processes if process.spec.name == "runtime").ask_to_stop()
 
         def named() -> str:
             try:
