@@ -22,7 +22,7 @@ INSTALLED := .venv/.package-$(shell sha256sum < pyproject.toml | cut -c 1-16)
 PROTOC = $(BIN)/python -m grpc_tools.protoc -I . --python_out=$(1) --pyi_out=$(1) --grpc_python_out=$(1) protos/*/v1/*.proto
 OLD_PYTHON := needs Python 3.11 or newer; install it, or name it: make PYTHON=/path/to/python3.11
 
-.PHONY: help install model demo up test check protos clean
+.PHONY: help install model demo up test gpu check protos clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +53,10 @@ up: install ## start everything, print where the router listens, and serve until
 test: install ## run every test that needs no GPU, the quick ones first
 	$(BIN)/pytest -m "not engine"
 	$(BIN)/pytest -m engine
+
+gpu: install ## run the kernels' tests on this machine's CUDA device; needs SET=cuda
+	@$(BIN)/python -c 'import sys, torch; sys.exit(None if torch.cuda.is_available() else "torch finds no CUDA device; on a machine with one: make gpu SET=cuda")'
+	$(BIN)/pytest tests/kernels
 
 check: install ## lint, types, import contracts, protos
 	$(BIN)/ruff format --check .
