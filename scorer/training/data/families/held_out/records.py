@@ -16,9 +16,9 @@ class Records:
 
     record: str = '<ship name="{name}" captain="{captain}" flag="{flag}" port="{port}" cargo="{cargo}" crew="{crew}"/>'
     questions: tuple[tuple[str, str, str], ...] = (
-        ("captain", 'Who is the captain of the ship "{name}"?', 'The captain of the ship "{name}" is'),
-        ("flag", 'What is the flag of the ship "{name}"?', 'The flag of the ship "{name}" is'),
-        ("cargo", 'What is the cargo of the ship "{name}"?', 'The cargo of the ship "{name}" is'),
+        ("captain", 'Who is the captain of the ship "{name}"?', '<ship name="{name}" captain="'),
+        ("flag", 'What is the flag of the ship "{name}"?', '<ship name="{name}" flag="'),
+        ("cargo", 'What is the cargo of the ship "{name}"?', '<ship name="{name}" cargo="'),
     )
     evidence: ClassVar[Evidence] = "verbatim"
 
