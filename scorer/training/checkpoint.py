@@ -31,6 +31,7 @@ def save_checkpoint(file: Path, state: TrainingState, identity: Mapping[str, Any
         "identity": dict(identity),
         "step": state.step,
         "metrics": [asdict(each) for each in state.metrics],
+        "validations": state.validations,
         "adapter": {name: tensor.detach() for name, tensor in state.adapter.tensors().items()},
         "optimiser": state.optimiser.state_dict(),
     }
@@ -57,6 +58,7 @@ def load_checkpoint(file: Path, start: AdapterWeights, identity: Mapping[str, An
     state.optimiser.load_state_dict(content["optimiser"])
     state.step = content["step"]
     state.metrics = [StepMetrics(**each) for each in content["metrics"]]
+    state.validations = content["validations"]
     return state
 
 

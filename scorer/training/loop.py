@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 
@@ -39,6 +40,8 @@ class TrainingState:
     optimiser: torch.optim.Optimizer
     step: int = 0
     metrics: list[StepMetrics] = field(default_factory=list)
+    # what the caller measured on the way, as plain values
+    validations: list[dict[str, Any]] = field(default_factory=list)
 
     @classmethod
     def of(cls, adapter: AdapterWeights) -> TrainingState:

@@ -1,7 +1,7 @@
 """What the lookahead rows' mass is asked to be, as a loss; L layers, Hq query heads, T prompt tokens."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Literal, Protocol
 
 import torch
 
@@ -14,6 +14,8 @@ LEAST_SHARE = 1e-20
 class Objective(Protocol):
     """A loss of one sample."""
 
+    reads: ClassVar[Literal["mean", "max"]]  # the field of the truth
+
     def loss(self, predicted: torch.Tensor, truth: GroundTruth) -> torch.Tensor:
         """Of the lookahead rows' mass [L, Hq, T] float32: a scalar, 0 when there is nothing to learn."""
         ...
@@ -23,6 +25,7 @@ class Objective(Protocol):
 class PaperObjective:
     """arXiv 2603.10899, eq. 4: KL(GT || predicted) of the mean mass, both l1-normalised, mean over layers and heads."""
 
+    reads: ClassVar[Literal["mean", "max"]] = "mean"
     sink_tokens: int
     recent_tokens: int
 
@@ -39,6 +42,7 @@ class EvictableMaxObjective:
     nothing; each head counts by the target's mass that can be lost there.
     """
 
+    reads: ClassVar[Literal["mean", "max"]] = "max"
     sink_tokens: int
     recent_tokens: int
 

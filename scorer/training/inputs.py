@@ -1,0 +1,100 @@
+"""A run's model and prompts, from files."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from scorer.torch_compat import declare_vision_ops
+from scorer.training.data.forms import token_ids
+from scorer.training.data.sample import BadLine, parse_sample, read_rows
+from scorer.training.rows_forward import LookaheadModel
+
+if TYPE_CHECKING:
+    from scorer.training.data.forms import ChatTokenizer
+
+
+class CannotTrain(ValueError):
+    """Model and data that no run can be made of. The message says why."""
+
+
+@dataclass(frozen=True)
+class Prompts:
+    """Ids [T] of each prompt, on the CPU. `too_long` were left out."""
+
+    training: list[torch.Tensor]
+    validation: list[torch.Tensor]
+    too_long: int
+
+    @property
+    def digest(self) -> str:
+        """16 hex digits that differ when any prompt or the split does."""
+        parts = [[ids.tolist() for ids in part] for part in (self.training, self.validation)]
+        return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+
+
+def load_model(folder: Path, device: str) -> LookaheadModel:
+    """The model in Hugging Face layout: float32 on the CPU, bfloat16 elsewhere. Raises CannotTrain."""
+    if device not in ("cpu", "cuda") or (device == "cuda" and not torch.cuda.is_available()):
+        raise CannotTrain(f"device: {device!r} is not one of cpu and cuda, or this machine has none")
+    declare_vision_ops()
+    from transformers import AutoModelForCausalLM
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    dtype = torch.float32 if device == "cpu" else torch.bfloat16
+    hf_model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, local_files_only=True).to(device)
+    try:
+        return LookaheadModel(hf_model)
+    except ValueError as error:
+        raise CannotTrain(f"{folder}: {error}") from error
+
+
+def load_tokenizer(folder: Path) -> ChatTokenizer:
+    """Of the same folder."""
+    from transformers import PreTrainedTokenizerFast
+
+    tokenizer: Any = PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True)
+    return tokenizer
+
+
+def read_prompts(file: Path, tokenizer: ChatTokenizer, max_tokens: int, validation_ratio: float, seed: int) -> Prompts:
+    """The prompts of a JSONL file, split by `seed`. Raises BadLine naming line and field, and CannotTrain."""
+    try:
+        every = [_ids(file, number, row, tokenizer) for number, row in read_rows(file)]
+    except UnicodeDecodeError as error:
+        raise BadLine(f"{file}: is not UTF-8: {error.reason} at byte {error.start}") from error
+    fitting = [ids for ids in every if len(ids) <= max_tokens]
+    held_out = round(len(fitting) * validation_ratio)
+    if validation_ratio and len(fitting) > 1:
+        held_out = min(max(1, held_out), len(fitting) - 1)
+    order: list[int] = torch.randperm(len(fitting), generator=torch.Generator().manual_seed(seed)).tolist()
+    validation, training = order[:held_out], order[held_out:]
+    if not training:
+        raise CannotTrain(f"{file}: of {len(every)} prompts none has at most {max_tokens} tokens")
+    return Prompts(_chosen(fitting, training), _chosen(fitting, validation), len(every) - len(fitting))
+
+
+def _chosen(prompts: Sequence[torch.Tensor], indices: Sequence[int]) -> list[torch.Tensor]:
+    # in the order of the file
+    return [prompts[index] for index in sorted(indices)]
+
+
+def _ids(file: Path, number: int, row: dict[str, Any], tokenizer: ChatTokenizer) -> torch.Tensor:
+    # transformers asks for it as soon as there is a template
+    from jinja2 import TemplateError
+
+    try:
+        ids = token_ids(parse_sample(row), tokenizer)
+    except TemplateError as error:
+        raise BadLine(f"{file}, line {number}: messages: the chat template refuses them: {error}") from error
+    except ValueError as error:
+        raise BadLine(f"{file}, line {number}: {error}") from error
+    if not ids:
+        raise BadLine(f"{file}, line {number}: prompt: has no tokens")
+    return torch.tensor(ids, dtype=torch.int64)

@@ -1,0 +1,172 @@
+"""The command that trains an adapter."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+import typer
+from pydantic import TypeAdapter, ValidationError
+
+from scorer.adapters.config import AdapterConfig
+from scorer.adapters.errors import AdapterError
+from scorer.adapters.fingerprint import model_fingerprint, read_config
+from scorer.adapters.manifest import AdapterName, ModelName
+from scorer.training.checkpoint import BadCheckpoint, load_checkpoint
+from scorer.training.data.sample import BadLine
+from scorer.training.inputs import CannotTrain, load_model, load_tokenizer, read_prompts
+from scorer.training.loop import Diverged, TrainingState, new_adapter
+from scorer.training.progress import counting_bar, training_bar
+from scorer.training.report import headline, save_adapter, write_metrics
+from scorer.training.run import Run, execute, prepare
+from scorer.training.settings import TrainingSettings, problems
+
+INTERRUPTED = 130
+CHECKPOINT, METRICS, ADAPTER = "checkpoint.pt", "metrics.json", "adapter"
+EXPECTED = (AdapterError, BadCheckpoint, BadLine, CannotTrain, Diverged, OSError)
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a run reads, and how."""
+
+    model: Path
+    data: Path
+    device: str
+    max_prompt_tokens: int
+    validation_ratio: float
+    seed: int
+    cache_bytes: int  # for training and for validation prompts, each
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a run writes."""
+
+    out: Path
+    name: str
+    version: int
+    save_every: int
+
+    @property
+    def adapter(self) -> Path:
+        """The folder that appears at the end."""
+        return self.out / ADAPTER
+
+    def names(self, model: Path) -> dict[str, Any]:
+        """The manifest's fields of that name, checked before hours of work. Raises CannotTrain."""
+        names = {"adapter": self.name, "version": self.version, "model": model.resolve().name}
+        try:
+            TypeAdapter(AdapterName).validate_python(self.name)
+            TypeAdapter(ModelName).validate_python(names["model"])
+        except ValidationError as error:
+            raise CannotTrain(f"name or folder of the model: {problems(error)}") from error
+        return names
+
+    def check(self, resume: bool) -> None:
+        """Raises CannotTrain rather than replacing an earlier run's work."""
+        if self.adapter.exists():
+            raise CannotTrain(f"out: {self.adapter} exists; choose another folder")
+        if not resume and (self.out / CHECKPOINT).exists():
+            raise CannotTrain(f"out: {self.out / CHECKPOINT} exists; add --resume or choose another folder")
+
+
+def main(
+    model: Annotated[Path, typer.Option(help="folder of the model, in Hugging Face layout")],
+    data: Annotated[Path, typer.Option(help='JSONL with {"prompt": text} or {"messages": [...]} a line')],
+    out: Annotated[Path, typer.Option(help="folder for checkpoint, metrics and the adapter")],
+    objective: Annotated[str, typer.Option(help="evictable_max or paper")] = "evictable_max",
+    steps: Annotated[int, typer.Option(help="optimiser steps")] = 100,
+    batch: Annotated[int, typer.Option(help="samples a step")] = 8,
+    learning_rate: Annotated[float, typer.Option(help="the peak; 2e-3 suits 135M models")] = 2e-3,
+    warmup: Annotated[int | None, typer.Option(help="steps up to the peak; 5, or fewer in a short run")] = None,
+    seed: Annotated[int, typer.Option(help="the same seed gives the same weights on the same machine")] = 0,
+    max_response_tokens: Annotated[int, typer.Option(help="longest response of the model")] = 128,
+    max_prompt_tokens: Annotated[int, typer.Option(help="longer prompts are left out")] = 2048,
+    sink_tokens: Annotated[int, typer.Option(help="first tokens that serving always keeps")] = 4,
+    recent_tokens: Annotated[int, typer.Option(help="last tokens that serving always keeps")] = 32,
+    lookahead_tokens: Annotated[int, typer.Option(help="learned rows")] = 32,
+    rank: Annotated[int, typer.Option(help="of the LoRA")] = 8,
+    alpha: Annotated[float, typer.Option(help="of the LoRA")] = 32.0,
+    validation_ratio: Annotated[float, typer.Option(min=0, max=0.9, help="share of the data not trained on")] = 0.1,
+    save_every: Annotated[int, typer.Option(min=1, help="steps from one validation and checkpoint to the next")] = 20,
+    cache_mib: Annotated[int, typer.Option(min=0, help="main memory for the K/V of prompts")] = 2048,
+    device: Annotated[str, typer.Option(help="cpu or cuda; empty: cuda where there is one")] = "",
+    name: Annotated[str, typer.Option(help="of the adapter")] = "lookaheadkv",
+    version: Annotated[int, typer.Option(min=1, help="of the adapter")] = 1,
+    resume: Annotated[bool, typer.Option(help="go on from the checkpoint in the folder")] = False,
+) -> None:
+    """Trains a LookaheadKV adapter for a model on prompts and saves it as a folder."""
+    try:
+        settings = TrainingSettings(
+            objective=objective,
+            steps=steps,
+            batch_samples=batch,
+            learning_rate=learning_rate,
+            warmup_steps=min(5, max(0, steps - 1)) if warmup is None else warmup,
+            seed=seed,
+            max_response_tokens=max_response_tokens,
+            sink_tokens=sink_tokens,
+            recent_tokens=recent_tokens,
+        )
+        config = AdapterConfig(lookahead_tokens=lookahead_tokens, rank=rank, alpha=alpha)
+        device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        source = Source(model, data, device, max_prompt_tokens, validation_ratio, seed, cache_mib << 20)
+        _run(source, settings, config, Target(out, name, version, save_every), resume)
+    except ValidationError as error:
+        raise SystemExit(problems(error)) from error
+    except EXPECTED as error:
+        raise SystemExit(f"{error}") from error
+    except KeyboardInterrupt:
+        sys.stderr.write("stopped; no step since the last checkpoint was kept\n")
+        raise SystemExit(INTERRUPTED) from None
+
+
+def _run(source: Source, settings: TrainingSettings, config: AdapterConfig, target: Target, resume: bool) -> None:
+    """From files to files. Raises one of EXPECTED."""
+    names, model_config = target.names(source.model), read_config(source.model)
+    target.check(resume)
+    run = _prepared(source, settings, config, target, model_config)
+    start = new_adapter(run.model, config, settings.seed)
+    state = load_checkpoint(run.checkpoint, start, run.identity) if resume else TrainingState.of(start)
+    with training_bar(settings, state) as on_step:
+        rows = execute(run, state, on_step)
+    if rows is None:
+        sys.stderr.write(f"stopped after step {state.step} of {settings.steps}; go on from there with --resume\n")
+        raise SystemExit(INTERRUPTED)
+    write_metrics(target.out / METRICS, state, run.identity)
+    save_adapter(target.adapter, state, model_config, settings, rows, names)
+    shares = "".join(f", {name} {share:.3f}" for name, share in headline(rows, settings).items())
+    typer.echo(f"{target.adapter}: loss {state.metrics[-1].loss:.4f}{shares and ', retained' + shares[1:]}")
+
+
+def _prepared(
+    source: Source, settings: TrainingSettings, config: AdapterConfig, target: Target, model_config: dict[str, Any]
+) -> Run:
+    """Model, responses and targets; the checkpoint's identity names all that decides over the weights."""
+    tokenizer = load_tokenizer(source.model)
+    prompts = read_prompts(source.data, tokenizer, source.max_prompt_tokens, source.validation_ratio, source.seed)
+    if prompts.too_long:
+        sys.stderr.write(f"left out {prompts.too_long} prompts of more than {source.max_prompt_tokens} tokens\n")
+    model = load_model(source.model, source.device)
+    with counting_bar("responses and targets", 2 * len(prompts.training + prompts.validation)) as on_done:
+        training = prepare(model, prompts.training, settings, source.cache_bytes, on_done)
+        validation = prepare(model, prompts.validation, settings, source.cache_bytes, on_done)
+    identity = {
+        "model_fingerprint": model_fingerprint(model_config),
+        "prompts": prompts.digest,
+        "device": source.device,
+        **settings.model_dump(),
+        **config.model_dump(),
+    }
+    return Run(model, training, validation, settings, target.out / CHECKPOINT, identity, target.save_every)
+
+
+def run_command() -> None:
+    """Reads the command line. A bug shows as a plain traceback."""
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app.command()(main)
+    app()
