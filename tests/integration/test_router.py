@@ -110,7 +110,7 @@ async def test_deadline_frees_the_runtime_at_once(start_runtime, start_router):
         )
         await until(behind.load, lambda load: load.in_flight == 0, seconds=1)
     assert error.code() in AT_DEADLINE
-    assert router.wait_for("request", request_id="x")["status"] == "DEADLINE_EXCEEDED"
+    assert router.wait_for("request", request_id="x")["status"] in {code.name for code in AT_DEADLINE}
     assert router.other_lines == []
 
 
