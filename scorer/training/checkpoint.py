@@ -49,7 +49,7 @@ def save_checkpoint(file: Path, state: TrainingState, identity: Mapping[str, Any
 
 def load_checkpoint(file: Path, start: AdapterWeights, identity: Mapping[str, Any]) -> TrainingState:
     """The state in `file`, on the device of `start`, whose tensors it replaces. Raises BadCheckpoint."""
-    content = _read(file, start.embeddings.device)
+    content = _read(file)
     _check_identity(file, content["identity"], identity)
     state = TrainingState.of(start)
     with torch.no_grad():
@@ -62,10 +62,10 @@ def load_checkpoint(file: Path, start: AdapterWeights, identity: Mapping[str, An
     return state
 
 
-def _read(file: Path, device: torch.device) -> dict[str, Any]:
+def _read(file: Path) -> dict[str, Any]:
     try:
-        # tensors and plain values only: a checkpoint runs no code
-        content = torch.load(file, map_location=device, weights_only=True)
+        # tensors and plain values only: a checkpoint runs no code; to the CPU, where the optimiser counts its steps
+        content = torch.load(file, map_location="cpu", weights_only=True)
     except OSError as error:
         raise BadCheckpoint(f"{file}: cannot be read: {error.strerror}") from error
     except (RuntimeError, pickle.UnpicklingError, EOFError) as error:

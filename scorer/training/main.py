@@ -67,11 +67,14 @@ class Target:
         return names
 
     def check(self, resume: bool) -> None:
-        """Raises CannotTrain rather than replacing an earlier run's work."""
+        """Raises CannotTrain rather than replacing an earlier run's work, or when there is none to resume."""
         if self.adapter.exists():
             raise CannotTrain(f"out: {self.adapter} exists; choose another folder")
-        if not resume and (self.out / CHECKPOINT).exists():
-            raise CannotTrain(f"out: {self.out / CHECKPOINT} exists; add --resume or choose another folder")
+        checkpoint = self.out / CHECKPOINT
+        if checkpoint.exists() and not resume:
+            raise CannotTrain(f"out: {checkpoint} exists; add --resume or choose another folder")
+        if resume and not checkpoint.exists():
+            raise CannotTrain(f"out: {checkpoint} does not exist, so there is nothing to resume")
 
 
 def main(
