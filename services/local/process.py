@@ -1,6 +1,7 @@
 """One server process with its log, in a process group of its own so that nothing of it stays behind."""
 
 import contextlib
+import ctypes
 import json
 import os
 import signal
@@ -19,6 +20,8 @@ from services.local.interrupts import interrupts_held
 LOG_LINES = 15
 LOG_COLUMNS = 200
 PROBE_SECONDS = 2.0
+# of Linux's prctl
+PR_SET_PDEATHSIG = 1
 
 
 class ProcessFailed(Exception):
@@ -49,7 +52,7 @@ class ServerProcess:
         self._popen: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Returns at once; the server is not ready yet."""
+        """Returns at once; the server is not ready yet. On Linux it also ends when the calling thread does."""
         environment = {"OMP_NUM_THREADS": "1", **os.environ, **self.spec.variables}
         # an interrupt between the start and the assignment would leave a process that nobody knows
         with self.log.open("wb") as log, interrupts_held():
@@ -60,6 +63,7 @@ class ServerProcess:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                preexec_fn=_end_with_parent if sys.platform == "linux" else None,
             )
 
     def ready(self, channel: grpc.Channel) -> bool:
@@ -105,6 +109,11 @@ class ServerProcess:
 
     def _log_text(self) -> str:
         return self.log.read_text(errors="replace") if self.log.exists() else ""
+
+
+def _end_with_parent() -> None:
+    """Runs in the new process: nobody is left to stop it when its parent is killed."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _error_in(line: str) -> str:

