@@ -85,7 +85,8 @@ async def test_many_requests_at_once_are_spread_and_each_gets_its_own_answer(sta
         answers = await asyncio.gather(*map(client.answer, requests))
     assert [complete.usage.prompt_tokens for _, complete in answers] == [100 + index for index in range(40)]
     targets = [target_of(router, f"many-{index}") for index in range(40)]
-    assert min(targets.count(target) for target in runtimes) >= 15
+    # not half and half: an answer that ends early makes its runtime the less loaded one
+    assert min(targets.count(target) for target in runtimes) >= 10
 
 
 async def test_cancelling_frees_the_runtime_at_once(start_runtime, start_router):

@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers
@@ -73,9 +74,9 @@ def test_an_interrupt_leaves_nothing_behind(model, tmp_path):
     argv = arguments(tmp_path / "out" / "x", model, "--count", "100000")
     (tmp_path / "out").mkdir()
     with subprocess.Popen(argv, cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        # the half-made file says that building has begun
-        while not list((tmp_path / "out").iterdir()) and process.poll() is None:
-            pass
+        # samples in the half-made file say that building is under way
+        while not any(file.stat().st_size for file in (tmp_path / "out").iterdir()) and process.poll() is None:
+            time.sleep(0.01)
         process.send_signal(signal.SIGINT)
         _, stderr = process.communicate(timeout=60)
     assert process.returncode == command.INTERRUPTED
