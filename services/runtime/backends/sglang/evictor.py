@@ -182,7 +182,7 @@ def _carry_out(scheduler: Any, job: Job, kept: torch.Tensor, report: PendingRepo
     watch.stop()
     state.settled, state.delta_tokens = True, job.prompt_tokens - kept.shape[-1]
     if state.replay is not None:
-        _replay(scheduler, job, target, kept.shape[-1])
+        _replay(scheduler, job, replayed, target)
     elif state.kept is None:
         state.kept = _to_host(kept)
         state.pending = PendingReport(
@@ -192,10 +192,9 @@ def _carry_out(scheduler: Any, job: Job, kept: torch.Tensor, report: PendingRepo
     return len(target)
 
 
-def _replay(scheduler: Any, job: Job, target: torch.Tensor, kept_tokens: int) -> None:
-    """Recompute the K/V of the answer so far over the compacted prompt, as decoding did."""
-    req, state = job.req, job.state
-    tokens = state.replay[:-1] if state.replay else array("q")
+def _replay(scheduler: Any, job: Job, tokens: array[int], target: torch.Tensor) -> None:
+    """Recompute the K/V of the answer so far over the compacted prompt, as decoding did, into the end of `target`."""
+    req, state, kept_tokens = job.req, job.state, len(target) - len(tokens)
     req.output_ids, state.replay = tokens, None
     try:
         for start in range(0, len(tokens), REPLAY_ROWS):
