@@ -5,11 +5,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from scorer.adapters.config import MODULES, AdapterConfig
+from scorer.adapters.config import FUSION_COMPONENTS, MODULES, AdapterConfig
 from scorer.adapters.errors import AdapterMismatch
 
 MODEL_TYPES = ("llama", "mistral", "qwen2", "qwen3")
 EMBEDDINGS = "lookahead_embeddings"
+FUSION = "fusion_weights"
 # nothing after the last layer's scores is computed, so its other linears cannot matter
 LAST_LAYER_MODULES = ("q_proj", "k_proj")
 
@@ -75,18 +76,18 @@ def lora_names(layer: int, module: str) -> tuple[str, str]:
 
 
 def tensor_shapes(model: ModelShape, adapter: AdapterConfig) -> dict[str, Shape]:
-    """Every tensor: the embeddings [n, hidden], and for each adapted linear A [r, in] and B [out, r]."""
+    """Every tensor: embeddings [n, hidden], for each adapted linear A [r, in] and B [out, r], and fusion weights."""
     shapes: dict[str, Shape] = {EMBEDDINGS: (adapter.lookahead_tokens, model.hidden_size)}
     for layer, module in adapted_modules(model, adapter):
         name_a, name_b = lora_names(layer, module)
         fan_in, fan_out = model.linear(module)
         shapes |= {name_a: (adapter.rank, fan_in), name_b: (fan_out, adapter.rank)}
-    return shapes
+    return shapes | {FUSION: (model.layers, model.kv_heads, len(FUSION_COMPONENTS))}
 
 
 def parameter_count(model: ModelShape, adapter: AdapterConfig) -> int:
-    """Trainable numbers of an adapter."""
-    return sum(math.prod(shape) for shape in tensor_shapes(model, adapter).values())
+    """Trainable numbers of an adapter; the fusion weights are calibrated, not trained, and not counted."""
+    return sum(math.prod(shape) for name, shape in tensor_shapes(model, adapter).items() if name != FUSION)
 
 
 def _size(config: Mapping[str, Any], field: str, default: int | None = None) -> int:

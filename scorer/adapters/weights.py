@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import safetensors.torch
 import torch
@@ -12,7 +12,7 @@ from scorer.adapters.bundle import Bundle
 from scorer.adapters.config import CONFIG_FILE, AdapterConfig
 from scorer.adapters.errors import AdapterInvalid
 from scorer.adapters.manifest import WEIGHTS_FILE
-from scorer.adapters.shapes import EMBEDDINGS, ModelShape, adapted_modules, lora_names, tensor_shapes
+from scorer.adapters.shapes import EMBEDDINGS, FUSION, ModelShape, adapted_modules, lora_names, tensor_shapes
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,7 @@ class AdapterWeights:
     config: AdapterConfig
     embeddings: torch.Tensor  # [n, hidden]
     layers: tuple[Mapping[str, Lora], ...]
+    fusion: torch.Tensor  # [L, Hkv, components] of the `fused` policy; each head's sum to 1
 
     @classmethod
     def from_tensors(
@@ -45,7 +46,7 @@ class AdapterWeights:
         for layer, module in adapted_modules(model, config):
             name_a, name_b = lora_names(layer, module)
             layers[layer][module] = Lora(tensors[name_a], tensors[name_b])
-        return cls(config, tensors[EMBEDDINGS], tuple(layers))
+        return cls(config, tensors[EMBEDDINGS], tuple(layers), tensors[FUSION])
 
     @classmethod
     def random(
@@ -53,16 +54,24 @@ class AdapterWeights:
     ) -> AdapterWeights:
         """Untrained, float32, on the generator's device: embeddings and A are normal, B is 0, so LoRA does nothing.
 
-        `embedding_std` is that of the model's own embedding table; A has the variance 1 / fan_in.
+        `embedding_std` is that of the model's own embedding table; A has the variance 1 / fan_in. Every component of
+        the fusion weighs the same.
         """
         tensors = {}
         for name, shape in tensor_shapes(model, config).items():
+            if name == FUSION:
+                tensors[name] = torch.full(shape, 1 / shape[-1], device=generator.device)
+                continue
             std = embedding_std if name == EMBEDDINGS else 0.0 if ".lora_B." in name else shape[1] ** -0.5
             tensors[name] = torch.randn(shape, generator=generator, device=generator.device) * std
         return cls.from_tensors(tensors, model, config)
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """Every tensor by its name in the file."""
+        return self.trained() | {FUSION: self.fusion}
+
+    def trained(self) -> dict[str, torch.Tensor]:
+        """The tensors that gradients reach: all but the fusion weights."""
         named = {EMBEDDINGS: self.embeddings}
         for index, layer in enumerate(self.layers):
             for module, lora in layer.items():
@@ -75,12 +84,20 @@ class AdapterWeights:
         return self._map(lambda tensor: tensor.to(device=device, dtype=dtype))
 
     def trainable(self) -> AdapterWeights:
-        """A copy of its own whose tensors ask for gradients; `tensors().values()` are the optimiser's parameters."""
-        return self._map(lambda tensor: tensor.detach().clone().requires_grad_())
+        """A copy of its own whose `trained()` tensors ask for gradients."""
+        copied = self._map(lambda tensor: tensor.detach().clone())
+        for tensor in copied.trained().values():
+            tensor.requires_grad_()
+        return copied
 
     @property
     def parameter_count(self) -> int:
-        return sum(tensor.numel() for tensor in self.tensors().values())
+        """Trainable numbers."""
+        return sum(tensor.numel() for tensor in self.trained().values())
+
+    def with_fusion(self, weights: torch.Tensor) -> AdapterWeights:
+        """The same adapter with other fusion weights [L, Hkv, components]."""
+        return replace(self, fusion=weights)
 
     def to_files(self) -> dict[str, bytes]:
         """Both files of the adapter that its manifest describes, by name."""
@@ -89,7 +106,7 @@ class AdapterWeights:
 
     def _map(self, change: Callable[[torch.Tensor], torch.Tensor]) -> AdapterWeights:
         layers = tuple({name: Lora(change(it.a), change(it.b)) for name, it in layer.items()} for layer in self.layers)
-        return AdapterWeights(self.config, change(self.embeddings), layers)
+        return AdapterWeights(self.config, change(self.embeddings), layers, change(self.fusion))
 
 
 def load_weights(bundle: Bundle) -> AdapterWeights:

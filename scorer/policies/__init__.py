@@ -8,6 +8,8 @@ FULL = "full"
 POLICIES = {
     "streaming": "scorer.policies.streaming:StreamingPolicy",
     "window": "scorer.policies.window:WindowPolicy",
+    "lookahead": "scorer.policies.lookahead:LookaheadPolicy",
+    "fused": "scorer.policies.fused:FusedPolicy",
 }
 POLICY_NAMES = (FULL, *POLICIES)
 

@@ -47,7 +47,7 @@ class TrainingState:
     def of(cls, adapter: AdapterWeights) -> TrainingState:
         """At step 0, with a copy of `adapter`."""
         trainable = adapter.trainable()
-        return cls(trainable, torch.optim.AdamW(trainable.tensors().values(), weight_decay=0.0))
+        return cls(trainable, torch.optim.AdamW(trainable.trained().values(), weight_decay=0.0))
 
 
 def new_adapter(model: LookaheadModel, config: AdapterConfig, seed: int) -> AdapterWeights:
@@ -111,7 +111,7 @@ def _step(
         loss = objective.loss(mass, samples.truth(index)) / settings.batch_samples
         loss.backward()
         losses.append(loss.item())
-    parameters = list(state.adapter.tensors().values())
+    parameters = list(state.adapter.trained().values())
     norm = torch.nn.utils.clip_grad_norm_(parameters, settings.clip_norm).item()
     if not math.isfinite(sum(losses)) or not math.isfinite(norm):
         raise Diverged(f"step {state.step + 1}: loss {sum(losses)}, gradient norm {norm}; try a lower learning_rate")

@@ -21,6 +21,7 @@ def test_file_uses_the_words_of_peft():
         "r": 8,
         "lora_alpha": 32.0,
         "target_modules": list(MODULES),
+        "fusion": {"window_tokens": 32, "pool_width": 5, "sink_tokens": 4, "recent_tokens": 32},
     }
 
 

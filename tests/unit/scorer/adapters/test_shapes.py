@@ -47,7 +47,8 @@ def test_every_linear_but_those_behind_the_last_scores_is_adapted():
     assert shapes["layers.1.mlp.down_proj.lora_B.weight"] == (16, 2)
     last = {name.removeprefix("layers.2.") for name in shapes if name.startswith("layers.2.")}
     assert last == {f"self_attn.{module}.lora_{side}.weight" for module in ("q_proj", "k_proj") for side in "AB"}
-    assert len(shapes) == 1 + 2 * (2 * 7 + 2)
+    assert shapes["fusion_weights"] == (3, 2, 6)
+    assert len(shapes) == 2 + 2 * (2 * 7 + 2)
 
 
 @pytest.mark.parametrize("model_type", ["llama", "mistral", "qwen2", "qwen3"])

@@ -17,8 +17,9 @@ def random_weights(seed=0, config=None):
     return AdapterWeights.random(WIDE, config or AdapterConfig(), 0.02, generator)
 
 
-def test_untrained_adapter_has_normal_embeddings_and_a_and_no_b():
-    for name, tensor in random_weights().tensors().items():
+def test_untrained_adapter_has_normal_embeddings_and_a_and_no_b_and_weighs_all_alike():
+    assert (random_weights().fusion == torch.tensor(1 / 6)).all()
+    for name, tensor in random_weights().trained().items():
         std = 0.02 if name == "lookahead_embeddings" else 0.0 if "lora_B" in name else tensor.shape[1] ** -0.5
         # 2048 samples and more: the deviation is known to 1.6 %, five of them are allowed
         assert tensor.std().item() == pytest.approx(std, rel=0.08)
@@ -55,7 +56,7 @@ def test_other_dtype_leaves_the_original_alone(published):
 
 def test_trainable_copy_owns_its_tensors(published):
     trained = published.weights.trainable()
-    assert all(tensor.requires_grad and tensor.is_leaf for tensor in trained.tensors().values())
+    assert all(tensor.requires_grad and tensor.is_leaf for tensor in trained.trained().values())
     with torch.no_grad():
         trained.embeddings.add_(1)
     assert not torch.equal(trained.embeddings, published.weights.embeddings)

@@ -56,8 +56,8 @@ def test_resumed_run_ends_with_the_bits_of_an_uninterrupted_one(llama, samples, 
 def test_loaded_tensors_are_those_that_the_optimiser_moves(llama, file):
     state = load_checkpoint(file, start(llama), IDENTITY)
     moved = [id(tensor) for group in state.optimiser.param_groups for tensor in group["params"]]
-    assert moved == [id(tensor) for tensor in state.adapter.tensors().values()]
-    assert all(tensor.requires_grad for tensor in state.adapter.tensors().values())
+    assert moved == [id(tensor) for tensor in state.adapter.trained().values()]
+    assert all(tensor.requires_grad for tensor in state.adapter.trained().values())
 
 
 def test_writing_leaves_nothing_half_made(file):

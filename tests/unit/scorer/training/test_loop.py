@@ -49,15 +49,15 @@ def test_only_the_adapter_changes_and_all_of_it(llama, samples):
     list(train(llama.model, samples, state, settings(steps=4, warmup_steps=0)))
     assert all(torch.equal(tensor, before[name]) for name, tensor in llama.hf_model.state_dict().items())
     assert all(torch.equal(tensor, kept[name]) for name, tensor in start.tensors().items())
-    assert not any(torch.equal(tensor, kept[name]) for name, tensor in state.adapter.tensors().items())
+    assert not any(torch.equal(tensor, kept[name]) for name, tensor in state.adapter.trained().items())
 
 
 def test_same_seed_gives_the_same_weights_and_another_seed_others(llama, samples):
     first, second, other = (run(llama, samples, settings(steps=6, seed=seed)) for seed in (0, 0, 1))
     assert first.metrics == second.metrics
-    for name, tensor in first.adapter.tensors().items():
+    for name, tensor in first.adapter.trained().items():
         assert torch.equal(tensor, second.adapter.tensors()[name]), name
-        assert not torch.equal(tensor, other.adapter.tensors()[name]), name
+        assert not torch.equal(tensor, other.adapter.trained()[name]), name
 
 
 def test_accumulated_gradient_is_that_of_the_mean_loss(llama, samples):
@@ -69,7 +69,7 @@ def test_accumulated_gradient_is_that_of_the_mean_loss(llama, samples):
         for i in sample_indices(0, 4, wanted)
     ]
     torch.stack(losses).mean().backward()
-    gradients = [torch.as_tensor(tensor.grad) for tensor in adapter.tensors().values()]
+    gradients = [torch.as_tensor(tensor.grad) for tensor in adapter.trained().values()]
     norm = torch.stack([gradient.norm() for gradient in gradients]).norm().item()
     metrics = run(llama, samples, wanted).metrics[0]
     assert metrics.loss == pytest.approx(torch.stack(losses).mean().item(), rel=1e-5)

@@ -1,13 +1,13 @@
 """The rows behind a prompt, against transformers' own forward pass over everything at once."""
 
 import contextlib
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM, MistralConfig, MistralForCausalLM, Qwen2Config, Qwen2ForCausalLM
 
-from scorer.adapters.weights import AdapterWeights
 from scorer.training.rows_forward import LookaheadModel, by_kv_head
 from tests.unit.scorer.training.conftest import FIRST, LOOKAHEAD, PROMPT_TOKENS, SIZES, WINDOW
 
@@ -39,7 +39,7 @@ def test_earlier_lookahead_rows_do_not_see_later_ones(case):
     # the mean over rows hides causality, so each row is taken out by difference
     expected = attentions(case, case.untrained.embeddings)[:, :, PROMPT_TOKENS:, :PROMPT_TOKENS]
     for rows in range(1, LOOKAHEAD + 1):
-        fewer = AdapterWeights(case.untrained.config, case.untrained.embeddings[:rows], case.untrained.layers)
+        fewer = replace(case.untrained, embeddings=case.untrained.embeddings[:rows])
         mass = case.model.mass(case.prompt, fewer)["lookahead"]
         torch.testing.assert_close(mass, expected[:, :, :rows].mean(2), **CLOSE)
 
@@ -78,7 +78,7 @@ def test_lora_changes_the_lookahead_rows_and_nothing_else(case):
 def test_adapted_rows_are_those_of_a_model_with_merged_weights(case):
     """The prompt's K/V from the base model, the rows through W + scale * B A: what method.md section 3 says."""
     mass = case.model.mass(case.prompt, case.adapter)["lookahead"]
-    plain = AdapterWeights(case.adapter.config, case.adapter.embeddings, ({},) * len(case.adapter.layers))
+    plain = replace(case.adapter, layers=({},) * len(case.adapter.layers))
     with merged(case):
         expected = case.model.mass(case.prompt, plain)["lookahead"]
     torch.testing.assert_close(mass, expected, **CLOSE)
@@ -104,7 +104,7 @@ def test_gradient_reaches_every_trained_tensor_and_no_other(case):
     adapter = case.adapter.trainable()
     loss = case.model.mass(case.prompt, adapter, WINDOW, FIRST)["lookahead"].square().sum()
     loss.backward()
-    for name, tensor in adapter.tensors().items():
+    for name, tensor in adapter.trained().items():
         assert tensor.grad is not None and tensor.grad.abs().max() > 0, name
     assert all(parameter.grad is None for parameter in case.hf_model.parameters())
 
@@ -112,7 +112,7 @@ def test_gradient_reaches_every_trained_tensor_and_no_other(case):
 def test_b_learns_from_the_start_although_it_is_zero(case):
     adapter = case.untrained.trainable()
     case.model.mass(case.prompt, adapter)["lookahead"].square().sum().backward()
-    for name, tensor in adapter.tensors().items():
+    for name, tensor in adapter.trained().items():
         # dA = B^T (...) is zero until B moves
         assert (tensor.grad.abs().max() > 0) == (".lora_A." not in name), name
 
