@@ -44,6 +44,12 @@ class FrozenModel:
         self.layers = list(decoder.layers)
         self.embed, self.rotary = decoder.embed_tokens, decoder.rotary_emb
 
+    @property
+    def kv_bytes_per_token(self) -> int:
+        """Of keys and values, all layers and heads."""
+        projection = self.layers[0].self_attn.k_proj
+        return 2 * len(self.layers) * int(projection.out_features) * int(self.embed.weight.itemsize)
+
     @torch.no_grad()
     def prefill(self, ids: torch.Tensor) -> Prompt:
         """The prompt with ids [T], through the model's own forward pass."""

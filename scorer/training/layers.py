@@ -21,11 +21,15 @@ def run_layers(
     positions: torch.Tensor,
     attend: Attend,
     adapter: AdapterWeights | None = None,
+    adapted_rows: int = 0,
 ) -> None:
-    """Take rows at `positions` [R] through the layers, up to the last one's attention, asking `attend` in each."""
+    """Take rows at `positions` [R] through the layers, up to the last one's attention, asking `attend` in each.
+
+    The LoRA of `adapter` acts on the first `adapted_rows` rows.
+    """
     rotation = frozen.rotation(rows, positions)
     for index, module in enumerate(frozen.layers):
-        layer = _Layer(module, adapter, index)
+        layer = _Layer(module, adapter, index, adapted_rows)
         heads = layer.heads(rows, rotation, with_values=index < len(frozen.layers) - 1)
         attended = attend(index, heads)
         if attended is None or heads.values is None:
@@ -35,11 +39,12 @@ def run_layers(
 
 @dataclass(frozen=True)
 class _Layer:
-    """A transformers decoder layer beside its LoRA, which acts on the first n rows (method.md section 3)."""
+    """A transformers decoder layer beside its LoRA, which acts on the first rows only (method.md section 3)."""
 
     module: Any
     adapter: AdapterWeights | None
     index: int
+    adapted_rows: int
 
     def heads(self, rows: torch.Tensor, rotation: Rotation, with_values: bool) -> Heads:
         attention, normed = self.module.self_attn, self.module.input_layernorm(rows)
@@ -65,6 +70,6 @@ class _Layer:
         lora = self.adapter.layers[self.index].get(name) if self.adapter else None
         if self.adapter is None or lora is None:
             return base
-        n = len(self.adapter.embeddings)
+        n = self.adapted_rows
         change = F.linear(F.linear(rows[:n].to(lora.a.dtype), lora.a), lora.b) * self.adapter.config.scale
         return torch.cat([base[:n] + change.to(base.dtype), base[n:]])

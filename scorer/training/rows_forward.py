@@ -6,7 +6,7 @@ prompt tokens again (the window), and the first sampled token at T. L, Hq, T, R,
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -14,7 +14,7 @@ import torch
 from scorer.adapters.weights import AdapterWeights
 from scorer.training.attend import Heads
 from scorer.training.frozen_model import FrozenModel, Prompt
-from scorer.training.kinds import KindName, make_kinds
+from scorer.training.kinds import Kind, KindName, make_kinds
 from scorer.training.layers import run_layers
 
 if TYPE_CHECKING:
@@ -33,6 +33,10 @@ class LookaheadModel:
         """Freezes `hf_model`. Raises ValueError when its kind of model is not supported."""
         self.frozen = FrozenModel(hf_model)
 
+    @property
+    def device(self) -> torch.device:
+        return self.frozen.embed.weight.device
+
     def prefill(self, ids: torch.Tensor) -> Prompt:
         """The prompt with ids [T], once and without gradient."""
         return self.frozen.prefill(ids)
@@ -50,24 +54,36 @@ class LookaheadModel:
         pass. Raises ValueError when the window is longer than the prompt.
         """
         kinds = make_kinds(self.frozen, prompt, adapter, window, first_token)
-        if not kinds:
-            return {}
-        sizes = [len(kind.embeddings) for kind in kinds]
-        seen: defaultdict[KindName, list[torch.Tensor]] = defaultdict(list)
+        masses = self._masses([(prompt, kind) for kind in kinds], adapter)
+        return {kind.name: mass for kind, mass in zip(kinds, masses, strict=True)}
+
+    def lookahead_masses(self, prompts: Sequence[Prompt], adapter: AdapterWeights) -> list[torch.Tensor]:
+        """The lookahead rows' mass [L, Hq, T] of several prompts in one pass, which reads the weights once."""
+        looking = [(prompt, kind) for prompt in prompts for kind in make_kinds(self.frozen, prompt, adapter, 0, None)]
+        return self._masses(looking, adapter)
+
+    def _masses(self, looking: Sequence[tuple[Prompt, Kind]], adapter: AdapterWeights | None) -> list[torch.Tensor]:
+        """Of each prompt and kind; kinds that the LoRA acts on come first."""
+        if not looking:
+            return []
+        sizes = [len(kind.embeddings) for _, kind in looking]
+        seen: list[list[torch.Tensor]] = [[] for _ in looking]
 
         def attend(layer: int, heads: Heads) -> torch.Tensor | None:
             outputs, start = [], 0
-            for kind, size in zip(kinds, sizes, strict=True):
+            for (prompt, kind), size, layers in zip(looking, sizes, seen, strict=True):
                 output, mass = kind.attend(prompt, layer, heads[start : start + size])
-                seen[kind.name].append(mass)
+                layers.append(mass)
                 outputs.append(output)
                 start += size
             return _joined(outputs)
 
-        # all kinds share the linears, whose weights are the cost
-        rows = torch.cat([kind.embeddings for kind in kinds])
-        run_layers(self.frozen, rows, torch.cat([kind.positions for kind in kinds]), attend, adapter)
-        return {name: torch.stack(layers) for name, layers in seen.items()}
+        # all share the linears, whose weights are the cost
+        rows = torch.cat([kind.embeddings for _, kind in looking])
+        positions = torch.cat([kind.positions for _, kind in looking])
+        adapted = sum(size for (_, kind), size in zip(looking, sizes, strict=True) if kind.name == "lookahead")
+        run_layers(self.frozen, rows, positions, attend, adapter, adapted)
+        return [torch.stack(layers) for layers in seen]
 
 
 def by_kv_head(mass: torch.Tensor, kv_heads: int) -> torch.Tensor:
