@@ -92,7 +92,8 @@ class ReplicaPool:
         if self._model is None or not self.usable:
             raise self._none_left()
         model = self._model
-        return ModelLimits(model.model, model.context_tokens, model.vocab_size, tuple(model.policies))
+        # each runtime judges the policy itself: it serves a known one that it cannot run by another
+        return ModelLimits(model.model, model.context_tokens, model.vocab_size, policies=None)
 
     def pick(self) -> Replica:
         """The least loaded replica. Raises Unavailable when none can take a request."""

@@ -12,6 +12,9 @@ POLICIES = {
     "fused": "scorer.policies.fused:FusedPolicy",
 }
 POLICY_NAMES = (FULL, *POLICIES)
+# those with lookahead rows, which an adapter makes; without one FALLBACK runs in their place
+ADAPTER_POLICIES = ("lookahead", "fused")
+FALLBACK = "window"
 
 
 def load_policy(name: str) -> type[Policy]:

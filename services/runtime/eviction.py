@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
+from scorer.policies import ADAPTER_POLICIES, FALLBACK, FULL
 from services.shared.generation import GenerateCall
-
-FULL = "full"
 
 
 @dataclass(frozen=True)
@@ -45,7 +44,10 @@ class EvictionPlan:
 
 @dataclass(frozen=True)
 class EvictionReport:
-    """What the engine did with a plan. `skipped` says why nothing was evicted; empty when something was."""
+    """What the engine did with a plan. `skipped` says why nothing was evicted; empty when something was.
+
+    `adapter` and its version are those that scored, empty and 0 when none did.
+    """
 
     kept_tokens: int
     free_slots_before: int = 0
@@ -54,6 +56,8 @@ class EvictionReport:
     scoring_seconds: float = 0.0
     compaction_seconds: float = 0.0
     skipped: str = ""
+    adapter: str = ""
+    adapter_version: int = 0
 
 
 @dataclass(frozen=True)
@@ -65,11 +69,19 @@ class Decision:
     reasons: tuple[str, ...]
 
 
-def decide(call: GenerateCall, prompt_tokens: int, defaults: ScoringDefaults) -> Decision:
-    """Turn the router's directive, or else the client's hint, into a plan for a prompt of this length."""
+def decide(
+    call: GenerateCall, prompt_tokens: int, defaults: ScoringDefaults, lookahead_objection: str = ""
+) -> Decision:
+    """Turn the router's directive, or else the client's hint, into a plan for a prompt of this length.
+
+    With a `lookahead_objection`, policies that need an adapter become `window`, and the reasons say so.
+    """
     asked, reasons = _asked_tokens(call, prompt_tokens)
     directive = call.directive
     policy = (directive.policy if directive else call.kv.policy) or defaults.policy
+    if lookahead_objection and policy in ADAPTER_POLICIES:
+        reasons = (f"{FALLBACK} in place of {policy}, for {lookahead_objection}", *reasons)
+        policy = FALLBACK
     if policy == FULL:
         return Decision(None, asked or 0, (*reasons, "policy full keeps the whole prompt"))
     if asked is None:

@@ -8,7 +8,7 @@ import structlog
 
 from protos.generation.v1 import generation_pb2, generation_pb2_grpc
 from protos.runtime.v1 import runtime_pb2, runtime_pb2_grpc
-from services.runtime.backends.base import EngineFailed
+from services.runtime.backends.base import EngineFailed, ModelInfo
 from services.runtime.calls import Calls
 from services.runtime.engine import Engine
 from services.runtime.eviction import ScoringDefaults
@@ -27,6 +27,8 @@ SERVICES = tuple(
     service.full_name for file in (generation_pb2, runtime_pb2) for service in file.DESCRIPTOR.services_by_name.values()
 )
 SCORING_FLAG = "scoring-config"
+ADAPTER_FLAG = "adapter"
+KERNELS_FLAG = "kernels"
 
 
 class Runtime:
@@ -72,9 +74,11 @@ class Runtime:
             # ending here would restart the process over and over, and hide the sentence
             await asyncio.Event().wait()
             return
-        async with background(self.scorer.follow(running.backend.info.fingerprint)):
+        info = running.backend.info
+        await self._show_scorer(info)
+        async with background(self.scorer.follow(info.fingerprint)):
             await self.health.ready()
-            logger.info("ready", model=running.limits.model, fingerprint=running.backend.info.fingerprint)
+            logger.info("ready", model=info.model, fingerprint=info.fingerprint, policies=info.policies)
             sentence = await self.engine.wait_dead()
             logger.error("engine died", reason=sentence)
             await self.health.leave(sentence)
@@ -82,6 +86,17 @@ class Runtime:
 
     async def _stop(self) -> None:
         await stop_gracefully(self.server, self.health, self.settings.shutdown_grace_seconds, self.calls.drain())
+
+    async def _show_scorer(self, info: ModelInfo) -> None:
+        """What prompts are scored with does not change while this process lives, so it is logged once."""
+        if info.adapter:
+            logger.info("adapter", name=info.adapter.name, version=info.adapter.version, sha256=info.adapter.sha256)
+        else:
+            logger.warning("no adapter, window in place of lookahead and fused", reason=info.adapter_problem)
+        for name, why in info.kernels_off.items():
+            logger.error("kernel off for good, its torch reference runs instead", kernel=name, why=why)
+        await self.health.flag(ADAPTER_FLAG, ok=info.adapter is not None)
+        await self.health.flag(KERNELS_FLAG, ok=not info.kernels_off)
 
     async def _show_scoring(self, defaults: ScoringDefaults) -> None:
         await self.health.flag(SCORING_FLAG, ok=defaults.source == "scorer")

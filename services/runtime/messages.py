@@ -3,8 +3,9 @@
 from google.protobuf.duration_pb2 import Duration
 
 from protos.generation.v1 import generation_pb2
+from scorer.policies import FULL
 from services.runtime.backends.base import EngineOutput, Finish
-from services.runtime.eviction import FULL, Decision, EvictionReport, ScoringDefaults
+from services.runtime.eviction import Decision, EvictionReport, ScoringDefaults
 
 FINISH_REASONS = {
     "stop": generation_pb2.FINISH_REASON_STOP,
@@ -66,6 +67,8 @@ def to_kv_report(
         compaction_time=to_duration(done.compaction_seconds),
         ttft=to_duration(ttft_seconds),
         retractions=finish.retractions,
+        adapter=done.adapter,
+        adapter_version=done.adapter_version,
     )
 
 

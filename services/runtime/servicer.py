@@ -10,6 +10,7 @@ import structlog
 
 from protos.generation.v1 import generation_pb2, generation_pb2_grpc
 from protos.runtime.v1 import runtime_pb2, runtime_pb2_grpc
+from services.runtime.adapters import AdapterInfo
 from services.runtime.backends.base import EngineFailed, EngineOutput, EngineRequest
 from services.runtime.calls import Calls
 from services.runtime.coalesce import Coalescer
@@ -60,7 +61,8 @@ class GenerationServicer(generation_pb2_grpc.GenerationServiceServicer):
         prompt_ids = await running.encode(call.text) if call.text is not None else call.token_ids or ()
         check_fits(call, prompt_ids, running.limits)
         defaults = self._scoring()
-        decision = decide(call, len(prompt_ids), defaults)
+        objection = running.backend.info.lookahead_objection(len(prompt_ids))
+        decision = decide(call, len(prompt_ids), defaults, objection)
         plan, trace_dir = decision.plan, self._settings.trace_dir
         if plan and trace_dir:
             plan = replace(plan, trace_path=str(trace_dir / call.request_id))
@@ -115,7 +117,9 @@ class RuntimeServicer(runtime_pb2_grpc.RuntimeServiceServicer):
             kv_heads=info.kv_heads,
             head_dim=info.head_dim,
             kv_bytes_per_token=info.kv_bytes_per_token,
-            policies=running.limits.policies,
+            policies=info.policies,
+            adapter=_adapter(info.adapter),
+            kernels_off=info.kernels_off,
         )
 
     async def GetLoad(
@@ -137,3 +141,7 @@ class RuntimeServicer(runtime_pb2_grpc.RuntimeServiceServicer):
         self._calls.draining = True
         await self._health.leave("draining")
         return runtime_pb2.DrainResponse(in_flight=self._calls.in_flight)
+
+
+def _adapter(info: AdapterInfo | None) -> runtime_pb2.Adapter | None:
+    return runtime_pb2.Adapter(name=info.name, version=info.version, sha256=info.sha256) if info else None

@@ -17,6 +17,9 @@ class RuntimeSettings(BaseSettings):
     backend: Literal["sglang", "fake"] = Field("sglang", description="inference engine")
     model_path: Path = Field(description="model folder in Hugging Face layout")
     model_name: str = Field("", description="name that requests may use; the folder's name when empty")
+    adapter_path: str = Field(
+        "", description="folder of the adapter for `lookahead` and `fused`; empty means the one shipped for this model"
+    )
     scorer_target: str = Field("127.0.0.1:50051", description="host:port of the scorer sidecar")
     engine_args: dict[str, Any] = Field(
         {}, description='keyword arguments of sglang.Engine as JSON, e.g. {"mem_fraction_static": 0.8}'

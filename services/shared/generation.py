@@ -64,12 +64,12 @@ class GenerateCall(_Checked):
 
 @dataclass(frozen=True)
 class ModelLimits:
-    """What a request must fit into."""
+    """What a request must fit into. `policies` is None where the process that serves it knows them better."""
 
     model: str
     context_tokens: int
     vocab_size: int
-    policies: tuple[str, ...]
+    policies: tuple[str, ...] | None
 
 
 def parse_generate(request: generation_pb2.GenerateRequest) -> GenerateCall:
@@ -90,7 +90,7 @@ def check_fits(call: GenerateCall, prompt_ids: Sequence[int], limits: ModelLimit
     if call.model not in ("", limits.model):
         raise NotFound("model", call.model, [limits.model])
     asked = call.directive.policy if call.directive else call.kv.policy
-    if asked not in ("", *limits.policies):
+    if asked and limits.policies is not None and asked not in limits.policies:
         raise NotFound("kv.policy", asked, limits.policies)
     violations = [*_id_violations(call, prompt_ids, limits), *_length_violations(call, prompt_ids, limits)]
     if violations:

@@ -130,7 +130,7 @@ class Usage(_message.Message):
     def __init__(self, prompt_tokens: _Optional[int] = ..., completion_tokens: _Optional[int] = ..., cached_tokens: _Optional[int] = ...) -> None: ...
 
 class KvReport(_message.Message):
-    __slots__ = ("policy", "prompt_tokens", "kept_tokens", "freed_tokens", "budget_tokens", "reasons", "retained_mass", "free_slots_before", "free_slots_after", "config_source", "config_version", "queue_time", "prefill_time", "scoring_time", "compaction_time", "ttft", "retractions")
+    __slots__ = ("policy", "prompt_tokens", "kept_tokens", "freed_tokens", "budget_tokens", "reasons", "retained_mass", "free_slots_before", "free_slots_after", "config_source", "config_version", "queue_time", "prefill_time", "scoring_time", "compaction_time", "ttft", "retractions", "adapter", "adapter_version")
     POLICY_FIELD_NUMBER: _ClassVar[int]
     PROMPT_TOKENS_FIELD_NUMBER: _ClassVar[int]
     KEPT_TOKENS_FIELD_NUMBER: _ClassVar[int]
@@ -148,6 +148,8 @@ class KvReport(_message.Message):
     COMPACTION_TIME_FIELD_NUMBER: _ClassVar[int]
     TTFT_FIELD_NUMBER: _ClassVar[int]
     RETRACTIONS_FIELD_NUMBER: _ClassVar[int]
+    ADAPTER_FIELD_NUMBER: _ClassVar[int]
+    ADAPTER_VERSION_FIELD_NUMBER: _ClassVar[int]
     policy: str
     prompt_tokens: int
     kept_tokens: int
@@ -165,4 +167,6 @@ class KvReport(_message.Message):
     compaction_time: _duration_pb2.Duration
     ttft: _duration_pb2.Duration
     retractions: int
-    def __init__(self, policy: _Optional[str] = ..., prompt_tokens: _Optional[int] = ..., kept_tokens: _Optional[int] = ..., freed_tokens: _Optional[int] = ..., budget_tokens: _Optional[int] = ..., reasons: _Optional[_Iterable[str]] = ..., retained_mass: _Optional[float] = ..., free_slots_before: _Optional[int] = ..., free_slots_after: _Optional[int] = ..., config_source: _Optional[str] = ..., config_version: _Optional[str] = ..., queue_time: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., prefill_time: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., scoring_time: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., compaction_time: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., ttft: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., retractions: _Optional[int] = ...) -> None: ...
+    adapter: str
+    adapter_version: int
+    def __init__(self, policy: _Optional[str] = ..., prompt_tokens: _Optional[int] = ..., kept_tokens: _Optional[int] = ..., freed_tokens: _Optional[int] = ..., budget_tokens: _Optional[int] = ..., reasons: _Optional[_Iterable[str]] = ..., retained_mass: _Optional[float] = ..., free_slots_before: _Optional[int] = ..., free_slots_after: _Optional[int] = ..., config_source: _Optional[str] = ..., config_version: _Optional[str] = ..., queue_time: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., prefill_time: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., scoring_time: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., compaction_time: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., ttft: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., retractions: _Optional[int] = ..., adapter: _Optional[str] = ..., adapter_version: _Optional[int] = ...) -> None: ...

@@ -1,9 +1,11 @@
 """What the runtime asks of an inference engine."""
 
-from collections.abc import AsyncGenerator
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass, field
 from typing import Literal, Protocol, Self
 
+from scorer.policies import ADAPTER_POLICIES, POLICY_NAMES
+from services.runtime.adapters import AdapterInfo
 from services.runtime.eviction import EvictionPlan, EvictionReport
 from services.runtime.settings import RuntimeSettings
 from services.shared.generation import Sampling
@@ -11,7 +13,11 @@ from services.shared.generation import Sampling
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """The model that an engine has loaded."""
+    """The model that an engine has loaded, and what it scores prompts with.
+
+    `adapter_problem` says why there is no adapter. `kernels_off`: kernels that failed their validation at the start,
+    with the reason; their references run for as long as this engine does.
+    """
 
     model: str
     fingerprint: str
@@ -21,6 +27,23 @@ class ModelInfo:
     kv_heads: int
     head_dim: int
     kv_bytes_per_token: int
+    adapter: AdapterInfo | None = None
+    adapter_problem: str = ""
+    kernels_off: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def policies(self) -> tuple[str, ...]:
+        """Those that run here; any other one that is known becomes `window`."""
+        return tuple(name for name in POLICY_NAMES if self.adapter or name not in ADAPTER_POLICIES)
+
+    def lookahead_objection(self, prompt_tokens: int) -> str:
+        """Why lookahead rows cannot look at a prompt of this length; empty when they can."""
+        if self.adapter is None:
+            return f"there is no adapter: {self.adapter_problem}"
+        rows = self.adapter.lookahead_tokens
+        if prompt_tokens + rows > self.context_tokens:
+            return f"{rows} lookahead rows behind {prompt_tokens} tokens exceed the context of {self.context_tokens}"
+        return ""
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from scorer.adapters.fingerprint import model_fingerprint, read_config
+from scorer.policies import ADAPTER_POLICIES
+from services.runtime.adapters import choose_adapter
 from services.runtime.backends.base import EngineFailed, EngineOutput, EngineRequest, Finish, Load, ModelInfo
 from services.runtime.backends.fake_pool import Lease, SlotPool
 from services.runtime.eviction import EvictionPlan, EvictionReport
@@ -92,7 +94,15 @@ class FakeBackend:
         kept_ratio = plan.budget_tokens / lease.prompt_tokens
         before = self._pool.free_slots
         self._pool.shrink(lease, plan.budget_tokens)
-        return EvictionReport(plan.budget_tokens, before, self._pool.free_slots, retained_mass=kept_ratio)
+        adapter = self.info.adapter if plan.policy in ADAPTER_POLICIES else None
+        return EvictionReport(
+            plan.budget_tokens,
+            before,
+            self._pool.free_slots,
+            retained_mass=kept_ratio,
+            adapter=adapter.name if adapter else "",
+            adapter_version=adapter.version if adapter else 0,
+        )
 
 
 def _model_info(settings: RuntimeSettings, config: dict[str, Any]) -> ModelInfo:
@@ -100,6 +110,7 @@ def _model_info(settings: RuntimeSettings, config: dict[str, Any]) -> ModelInfo:
     kv_heads = config.get("num_key_value_heads", heads)
     head_dim = config.get("head_dim") or config["hidden_size"] // heads
     layers = config["num_hidden_layers"]
+    choice = choose_adapter(settings.adapter_path, config)
     return ModelInfo(
         model=settings.model_name or settings.model_path.name,
         fingerprint=model_fingerprint(config),
@@ -109,6 +120,8 @@ def _model_info(settings: RuntimeSettings, config: dict[str, Any]) -> ModelInfo:
         kv_heads=kv_heads,
         head_dim=head_dim,
         kv_bytes_per_token=2 * 2 * layers * kv_heads * head_dim,
+        adapter=choice.info,
+        adapter_problem=choice.problem,
     )
 
 

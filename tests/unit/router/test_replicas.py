@@ -191,7 +191,8 @@ async def test_before_the_first_look_nothing_is_picked():
 async def test_limits_are_those_of_the_model(two):
     limits = two.pool.limits()
     assert (limits.model, limits.context_tokens, limits.vocab_size) == ("tiny", 4096, 1000)
-    assert limits.policies == ("full", "window")
+    # a runtime may serve a policy that it cannot run by another one, so it judges the name
+    assert limits.policies is None
 
 
 async def test_usability_is_followed_as_it_changes():

@@ -52,6 +52,25 @@ def test_policy_full_keeps_the_prompt_whole():
     assert "policy full keeps the whole prompt" in decision.reasons
 
 
+@pytest.mark.parametrize("policy", ["lookahead", "fused"])
+def test_policy_that_cannot_look_becomes_window_with_its_parameters_and_says_so_first(policy):
+    defaults = ScoringDefaults(policy=policy, policy_params={"window": {"pool_width": 7}})
+    decision = decide(call(Hint(budget_tokens=200)), 1000, defaults, "there is no adapter")
+    assert decision.plan == EvictionPlan("window", {"pool_width": 7}, 200, sink_tokens=4, recent_tokens=32)
+    assert decision.reasons[0] == f"window in place of {policy}, for there is no adapter"
+
+
+@pytest.mark.parametrize("policy", ["streaming", "window", "full"])
+def test_policy_without_lookahead_rows_needs_no_adapter(policy):
+    asked = call(Hint(budget_tokens=200, policy=policy))
+    assert decide(asked, 1000, DEFAULTS, "there is no adapter") == decide(asked, 1000, DEFAULTS)
+
+
+def test_policy_with_lookahead_rows_stays_when_they_can_look():
+    plan = decide(call(Hint(budget_tokens=200, policy="lookahead")), 1000, DEFAULTS).plan
+    assert plan and plan.policy == "lookahead"
+
+
 def test_small_budget_is_raised_to_the_floor():
     decision = decide(call(Hint(budget_tokens=10)), 1000, DEFAULTS)
     assert decision.plan and (decision.plan.budget_tokens, decision.asked_tokens) == (64, 10)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from protos.generation.v1 import generation_pb2
-from services.runtime.backends.base import EngineFailed, EngineOutput, EngineRequest, Finish
+from services.runtime.backends.base import EngineFailed, EngineOutput, EngineRequest, Finish, ModelInfo
 from services.runtime.calls import Calls
 from services.runtime.engine import Running
 from services.runtime.eviction import ScoringDefaults
@@ -17,11 +17,14 @@ from services.shared.errors import AlreadyExists, Unavailable
 from services.shared.generation import ModelLimits
 from services.shared.tokenizer import PromptTokenizer
 
+INFO = ModelInfo("tiny", "f1", 1000, 1000, 2, 2, 16, 512, adapter_problem="the test has none")
 FINISH = Finish("length", "", 1, 0, 0, 0.0, 0.0, None)
 
 
 class ScriptedBackend:
     """Plays back outputs, and remembers what it was asked."""
+
+    info = INFO
 
     def __init__(self, *outputs: EngineOutput | Exception) -> None:
         self.outputs = outputs
@@ -39,7 +42,9 @@ class ReadyEngine:
     """An engine that has started."""
 
     def __init__(self, backend: Any, model_path: Path) -> None:
-        self._running = Running(backend, PromptTokenizer(model_path), ModelLimits("tiny", 1000, 1000, ("window",)))
+        self._running = Running(
+            backend, PromptTokenizer(model_path), ModelLimits("tiny", 1000, 1000, ("window", "lookahead"))
+        )
 
     def running(self) -> Running:
         return self._running
@@ -78,6 +83,17 @@ async def test_plan_names_the_trace_file_only_when_traces_are_wanted(tiny_model,
     await answer(target, request())
     (asked,) = backend.requests
     assert asked.plan and asked.plan.trace_path == trace_path
+
+
+async def test_without_an_adapter_lookahead_becomes_window_and_the_report_says_why_first(tiny_model):
+    backend = ScriptedBackend(EngineOutput("a", (1,), FINISH))
+    target, _ = servicer(backend, tiny_model)
+    asked = request()
+    asked.kv.policy = "lookahead"
+    complete = (await answer(target, asked))[-1].complete
+    assert backend.requests[0].plan and backend.requests[0].plan.policy == "window"
+    sentence = "window in place of lookahead, for there is no adapter: the test has none"
+    assert sentence in complete.kv.reasons
 
 
 async def test_output_without_text_and_tokens_makes_no_message(tiny_model):
