@@ -1,0 +1,41 @@
+"""A run's model and adapter, from folders."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from scorer.adapters.fingerprint import read_config
+from scorer.adapters.folder import read_folder
+from scorer.adapters.weights import AdapterWeights, load_weights
+from scorer.torch_compat import declare_vision_ops
+from scorer.training.rows_forward import LookaheadModel
+
+Precision = Literal["float32", "bfloat16"]
+
+
+class CannotEvaluate(ValueError):
+    """Model, adapter and data that no evaluation can be made of. The message says why."""
+
+
+def load_model(folder: Path, precision: Precision) -> LookaheadModel:
+    """The model in Hugging Face layout, on the CPU. Raises CannotEvaluate."""
+    declare_vision_ops()
+    from transformers import AutoModelForCausalLM
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    dtype = getattr(torch, precision)
+    try:
+        return LookaheadModel(AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, local_files_only=True))
+    except ValueError as error:
+        raise CannotEvaluate(f"{folder}: {error}") from error
+
+
+def load_adapter(folder: Path, model: Path) -> tuple[AdapterWeights, str]:
+    """The adapter and the sha256 of its tensors. Raises AdapterError when it is damaged or of another model."""
+    config: dict[str, Any] = read_config(model)
+    bundle = read_folder(folder, config)
+    return load_weights(bundle), bundle.manifest.files.weights.sha256
