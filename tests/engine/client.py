@@ -62,10 +62,13 @@ def generate_together(runtime: Runtime, requests: Sequence[generation_pb2.Genera
     return [finish(runtime, call) for call in calls]
 
 
+def keeps(answer: Answer, kept: torch.Tensor) -> bool:
+    """Whether the plugin evicted, and kept exactly these positions [L, Hkv, K]."""
+    return answer.kept is not None and torch.equal(answer.kept, kept)
+
+
 def assert_same(answer: Answer, expected: tuple[list[int], torch.Tensor | None]) -> None:
     """The answer has the tokens and the kept set of the reference."""
     tokens, kept = expected
-    assert (answer.kept is None) == (kept is None)
-    if answer.kept is not None and kept is not None:
-        assert torch.equal(answer.kept, kept)
+    assert answer.kept is None if kept is None else keeps(answer, kept)
     assert answer.tokens == tokens

@@ -21,6 +21,7 @@ from tests.processes import ServerProcess, poll
 # before the first import of a model class
 declare_vision_ops()
 
+from tests.engine.adapters import adapter_for, weights_of
 from tests.engine.reference import Reference
 
 ENGINE_SECONDS = 240.0
@@ -95,16 +96,22 @@ def model_path() -> Path:
 
 
 @pytest.fixture(scope="session")
-def runtime(model_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runtime]:
+def adapter_folder(model_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return adapter_for(model_path, tmp_path_factory.mktemp("adapters") / "random")
+
+
+@pytest.fixture(scope="session")
+def runtime(model_path: Path, adapter_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runtime]:
     """The one engine of most tests."""
-    with running(model_path, tmp_path_factory.mktemp("trace"), {}, {}) as started:
+    variables = {"RUNTIME_ADAPTER_PATH": str(adapter_folder)}
+    with running(model_path, tmp_path_factory.mktemp("trace"), {}, variables) as started:
         yield started.wait_ready()
 
 
 @pytest.fixture(scope="session")
-def reference(model_path: Path) -> Reference:
+def reference(model_path: Path, adapter_folder: Path) -> Reference:
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
-    return Reference(model_path)
+    return Reference(model_path, weights_of(adapter_folder, model_path))
 
 
 @pytest.fixture(scope="session")

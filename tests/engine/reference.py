@@ -1,12 +1,20 @@
-"""What eviction must give, computed with transformers alone: own prefill, own scores, own selection, own gather."""
+"""What eviction must give, computed with transformers: own prefill, own gather, and own scores and selection.
 
+Only what an adapter scores is scored by `scorer.training` and the policies, which no engine is part of.
+"""
+
+import copy
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from transformers import AutoModelForCausalLM, DynamicCache
+
+from scorer.adapters.weights import AdapterWeights
+from scorer.policies import ADAPTER_POLICIES
+from tests.engine.offline import OfflineScorer
 
 
 @dataclass(frozen=True)
@@ -24,10 +32,19 @@ class Eviction:
 class Reference:
     """A transformers model in float32 that evicts as the runtime should."""
 
-    def __init__(self, model_path: Path) -> None:
+    def __init__(self, model_path: Path, adapter: AdapterWeights | None = None) -> None:
         self.model = AutoModelForCausalLM.from_pretrained(
             model_path, dtype=torch.float32, attn_implementation="eager"
         ).eval()
+        self.kv_heads = self.model.config.num_key_value_heads
+        self.offline = OfflineScorer(self.model, adapter) if adapter else None
+
+    def without_lora(self) -> "Reference":
+        """The same, but for LoRA: a fault that tests must see."""
+        assert self.offline, "this reference was made without an adapter"
+        other, adapter = copy.copy(self), self.offline.adapter
+        other.offline = OfflineScorer(self.model, replace(adapter, layers=({},) * len(adapter.layers)))
+        return other
 
     @torch.no_grad()
     def generate(
@@ -41,7 +58,7 @@ class Reference:
     ) -> tuple[list[int], torch.Tensor | None]:
         """Greedy tokens, and the kept positions [L, Hkv, K]. The two faults must make a difference that tests see."""
         cache, first, votes = self._prefill(ids, eviction.window if eviction else 1)
-        kept = keep(votes, len(ids), eviction) if eviction else None
+        kept = self._keep(ids, cache, first, votes, eviction) if eviction else None
         if kept is not None:
             gather(cache, kept.flip(1) if swap_heads else kept)
         held, tokens = cache.get_seq_length(), [first]
@@ -56,6 +73,20 @@ class Reference:
             tokens.append(int(out.logits[0, -1].argmax()))
         return tokens, kept
 
+    @torch.no_grad()
+    def kept_sets(self, ids: Sequence[int], evictions: Sequence[Eviction]) -> list[torch.Tensor]:
+        """The kept positions of each eviction, by one prefill."""
+        cache, first, votes = self._prefill(ids, evictions[0].window)
+        return [self._keep(ids, cache, first, votes, eviction) for eviction in evictions]
+
+    def _keep(
+        self, ids: Sequence[int], cache: DynamicCache, first: int, votes: torch.Tensor, eviction: Eviction
+    ) -> torch.Tensor:
+        if eviction.policy in ADAPTER_POLICIES:
+            assert self.offline, "this reference was made without an adapter"
+            return self.offline.keep(ids, cache, first, eviction)
+        return keep(votes, len(ids), eviction, self.kv_heads)
+
     def _prefill(self, ids: Sequence[int], window: int) -> tuple[DynamicCache, int, torch.Tensor]:
         """The cache, the first token, and the attention of the last rows by query head, [L, Hq, window, T]."""
         before = self.model(torch.tensor([ids[:-window]]), use_cache=True, logits_to_keep=1)
@@ -64,9 +95,8 @@ class Reference:
         return cache, int(out.logits[0, -1].argmax()), torch.cat(out.attentions)
 
 
-def keep(votes: torch.Tensor, tokens: int, eviction: Eviction) -> torch.Tensor:
+def keep(votes: torch.Tensor, tokens: int, eviction: Eviction, kv_heads: int) -> torch.Tensor:
     """Kept positions, ascending, [L, Hkv, K]: SnapKV's, or sinks and recent tokens."""
-    kv_heads = 3
     if eviction.policy == "streaming":
         recent = torch.arange(tokens - eviction.budget + eviction.sinks, tokens)
         return torch.cat([torch.arange(eviction.sinks), recent]).expand(len(votes), kv_heads, -1)

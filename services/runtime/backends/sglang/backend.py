@@ -8,13 +8,14 @@ import signal
 import threading
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from fastapi import HTTPException
 
 from scorer.adapters.fingerprint import model_fingerprint, read_config
+from services.runtime.adapters import AdapterChoice, choose_adapter
 from services.runtime.backends.base import EngineFailed, EngineOutput, EngineRequest, Finish, Load, ModelInfo
-from services.runtime.backends.sglang.engine import EngineSignals, KvEngine, launch
+from services.runtime.backends.sglang.engine import EngineSignals, KvEngine, Launched, launch
 from services.runtime.backends.sglang.request_state import PARAMS_KEY
 from services.runtime.eviction import EvictionPlan, EvictionReport
 from services.runtime.settings import RuntimeSettings
@@ -24,6 +25,8 @@ from services.shared.generation import Sampling
 # the warm-up prompt is this many times its budget, so that any page size leaves something to evict
 WARM_UP_FACTOR = 4
 WARM_UP_BUDGET_TOKENS = 64
+
+T = TypeVar("T")
 
 
 class SglangBackend:
@@ -41,9 +44,10 @@ class SglangBackend:
         # SGLang's children report a crash by SIGQUIT to their parent, whose default would be to dump core
         signals = EngineSignals(died)
         asyncio.get_running_loop().add_signal_handler(signal.SIGQUIT, signals.running_phase_sigquit_handler)
-        engine = await _in_lasting_thread(lambda: launch(settings))
-        engine.tokenizer_manager.signal_handler_class = lambda manager: signals
-        backend = cls(engine, _model_info(settings, engine), died)
+        choice = await asyncio.to_thread(choose_adapter, settings.adapter_path, read_config(settings.model_path))
+        launched = await _in_lasting_thread(lambda: launch(settings, choice.folder))
+        launched.engine.tokenizer_manager.signal_handler_class = lambda manager: signals
+        backend = cls(launched.engine, _model_info(settings, launched, choice), died)
         try:
             await backend._prove_eviction_or_die()
         except BaseException:
@@ -116,12 +120,12 @@ class SglangBackend:
             raise EngineFailed(f"eviction did not work on a first prompt of {prompt} tokens: {report.skipped}")
 
 
-async def _in_lasting_thread(work: Callable[[], KvEngine]) -> KvEngine:
+async def _in_lasting_thread(work: Callable[[], T]) -> T:
     """Like asyncio.to_thread, in a thread that lasts as long as the process and does not hold up its end.
 
     SGLang's processes ask the kernel to be killed when their parent ends, and to Linux that is the thread.
     """
-    done: concurrent.futures.Future[KvEngine] = concurrent.futures.Future()
+    done: concurrent.futures.Future[T] = concurrent.futures.Future()
 
     def run() -> None:
         try:
@@ -134,8 +138,8 @@ async def _in_lasting_thread(work: Callable[[], KvEngine]) -> KvEngine:
     return await asyncio.wrap_future(done)
 
 
-def _model_info(settings: RuntimeSettings, engine: KvEngine) -> ModelInfo:
-    model = engine.tokenizer_manager.model_config
+def _model_info(settings: RuntimeSettings, launched: Launched, choice: AdapterChoice) -> ModelInfo:
+    model, report = launched.engine.tokenizer_manager.model_config, launched.report
     kv_heads, head_dim = model.get_total_num_kv_heads(), model.head_dim
     return ModelInfo(
         model=settings.model_name or settings.model_path.name,
@@ -146,6 +150,9 @@ def _model_info(settings: RuntimeSettings, engine: KvEngine) -> ModelInfo:
         kv_heads=kv_heads,
         head_dim=head_dim,
         kv_bytes_per_token=2 * model.num_hidden_layers * kv_heads * head_dim * model.dtype.itemsize,
+        adapter=None if report.adapter_problem else choice.info,
+        adapter_problem=choice.problem or report.adapter_problem,
+        kernels_off=report.kernels_off,
     )
 
 

@@ -6,6 +6,9 @@ import asyncio
 import os
 import signal
 import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +16,14 @@ import torch
 from sglang.srt.entrypoints.engine import Engine
 
 from services.runtime.backends.base import EngineFailed
-from services.runtime.backends.sglang.process import FAILURE_FILE_VARIABLE, run_scheduler
+from services.runtime.backends.sglang.process import (
+    ADAPTER_VARIABLE,
+    FAILURE_FILE_VARIABLE,
+    START_FILE_VARIABLE,
+    StartReport,
+    read_start_report,
+    run_scheduler,
+)
 from services.runtime.settings import RuntimeSettings
 
 CPU_ARGS = {
@@ -54,16 +64,37 @@ class EngineSignals:
             self._died.set_result("an SGLang process died; its last log lines say why")
 
 
-def launch(settings: RuntimeSettings) -> KvEngine:
-    """A running engine; blocks for as long as the model takes to load. Raises EngineFailed with the reason."""
+@dataclass(frozen=True)
+class Launched:
+    """A running engine, and what its scheduler process said of itself."""
+
+    engine: KvEngine
+    report: StartReport
+
+
+def launch(settings: RuntimeSettings, adapter: Path | None) -> Launched:
+    """A running engine with the adapter in this folder; blocks for as long as the model takes to load.
+
+    Raises EngineFailed with the reason. An adapter that cannot be loaded is no reason: the report tells of it.
+    """
     args = {**COMMON_ARGS, **({} if torch.cuda.is_available() else CPU_ARGS), **settings.engine_args}
     with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "reason"
-        os.environ[FAILURE_FILE_VARIABLE] = str(file)
-        try:
-            return KvEngine(model_path=str(settings.model_path), **args)
-        except Exception as error:
-            reason = file.read_text() if file.exists() else f"{type(error).__name__}: {error}"
-            raise EngineFailed(f"SGLang did not start: {reason}") from error
-        finally:
-            del os.environ[FAILURE_FILE_VARIABLE]
+        failure, report = Path(folder) / "failure", Path(folder) / "report"
+        variables = {FAILURE_FILE_VARIABLE: str(failure), START_FILE_VARIABLE: str(report)}
+        with _environment(variables | ({ADAPTER_VARIABLE: str(adapter.absolute())} if adapter else {})):
+            try:
+                return Launched(KvEngine(model_path=str(settings.model_path), **args), read_start_report(report))
+            except Exception as error:
+                reason = failure.read_text() if failure.exists() else f"{type(error).__name__}: {error}"
+                raise EngineFailed(f"SGLang did not start: {reason}") from error
+
+
+@contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Set for SGLang's processes, which it starts itself; gone afterwards."""
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name in variables:
+            del os.environ[name]

@@ -14,8 +14,8 @@ import structlog
 import torch
 from sglang.srt.plugins.hook_registry import HookRegistry, HookType
 
-from scorer.kernels.dispatch import ExampleShape, validate_kernels
-from services.runtime.backends.sglang.process import record_failure
+from scorer.kernels.dispatch import HEALTH, ExampleShape, validate_kernels
+from services.runtime.backends.sglang.process import StartReport, record_failure, write_start_report
 
 logger = structlog.get_logger()
 
@@ -39,6 +39,7 @@ class Hook:
 
 def around_scheduler_init(build: Callable[..., None], scheduler: Any, *args: Any, **kwargs: Any) -> None:
     """Refuse what cannot be served, and leave the reason for the parent process, whatever it is."""
+    from services.runtime.backends.sglang.adapter import load_adapter
     from services.runtime.backends.sglang.support import refuse_model, refuse_settings
 
     try:
@@ -46,6 +47,7 @@ def around_scheduler_init(build: Callable[..., None], scheduler: Any, *args: Any
         build(scheduler, *args, **kwargs)
         refuse_model(scheduler)
         check_kernels(scheduler)
+        write_start_report(StartReport(load_adapter(scheduler), HEALTH.failed))
     except Exception as error:
         record_failure(f"{type(error).__name__}: {error}")
         raise
@@ -67,10 +69,11 @@ def check_kernels(scheduler: Any) -> None:
 
 
 def after_forward(result: Any, worker: Any, batch: Any = None, *args: Any, **kwargs: Any) -> None:
-    from services.runtime.backends.sglang.evictor import force_replayed_tokens
+    from services.runtime.backends.sglang.prefills import take_first_tokens
 
+    # before SGLang's copy to the host: until then these are on the device
     if batch is not None and _is_prefill(batch) and result.next_token_ids is not None:
-        force_replayed_tokens(batch, result.next_token_ids)
+        take_first_tokens(batch, result.next_token_ids)
 
 
 def after_run_batch(result: Any, scheduler: Any, batch: Any, *args: Any, **kwargs: Any) -> None:

@@ -48,6 +48,8 @@ class PendingReport:
     scoring: Stopwatch | None = None
     compaction: Stopwatch | None = None
     skipped: str = ""
+    adapter: str = ""
+    adapter_version: int = 0
 
     def finish(self) -> dict[str, Any]:
         """The `EvictionReport` as a plain dictionary; waits for the device."""
@@ -59,5 +61,7 @@ class PendingReport:
             scoring_seconds=self.scoring.seconds() if self.scoring else 0.0,
             compaction_seconds=self.compaction.seconds() if self.compaction else 0.0,
             skipped=self.skipped,
+            adapter=self.adapter,
+            adapter_version=self.adapter_version,
         )
         return asdict(report)

@@ -25,7 +25,7 @@ class RequestState:
     `settled`: the end of this prefill has been dealt with. `delta_tokens`: true length less the slots held; RoPE
     positions add it. `kept` [L, Hkv, K] int32 on the host: the choice, made once, so that a retraction cannot change
     it. `replay`: tokens generated before a retraction whose K/V are not back in the pool yet. `pending`: a report whose
-    device work may still be running.
+    device work may still be running. `first_token` [1] on the device: sampled at the end of this prefill, until scored.
     """
 
     plan: EvictionPlan
@@ -34,6 +34,7 @@ class RequestState:
     kept: torch.Tensor | None = None
     replay: array[int] | None = None
     pending: PendingReport | None = None
+    first_token: torch.Tensor | None = None
 
 
 def state_of(req: Any) -> RequestState | None:
