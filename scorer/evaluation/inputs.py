@@ -11,6 +11,7 @@ from scorer.adapters.fingerprint import read_config
 from scorer.adapters.folder import read_folder
 from scorer.adapters.weights import AdapterWeights, load_weights
 from scorer.torch_compat import declare_vision_ops
+from scorer.training.frozen_model import FrozenModel
 from scorer.training.rows_forward import LookaheadModel
 
 Precision = Literal["float32", "bfloat16"]
@@ -32,6 +33,15 @@ def load_model(folder: Path, precision: Precision) -> LookaheadModel:
         return LookaheadModel(AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, local_files_only=True))
     except ValueError as error:
         raise CannotEvaluate(f"{folder}: {error}") from error
+
+
+def load_drafter(folder: Path, target: LookaheadModel, precision: Precision) -> FrozenModel:
+    """A smaller model that drafts for `target`. Raises CannotEvaluate when their words differ in number."""
+    drafter = load_model(folder, precision).frozen
+    words, own = target.frozen.config.vocab_size, drafter.config.vocab_size
+    if words != own:
+        raise CannotEvaluate(f"drafter: {folder} has {own} words and the model {words}; it needs the same tokenizer")
+    return drafter
 
 
 def load_adapter(folder: Path, model: Path) -> tuple[AdapterWeights, str]:

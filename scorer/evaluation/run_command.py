@@ -23,7 +23,7 @@ from scorer.adapters.fingerprint import model_fingerprint, read_config
 from scorer.adapters.weights import AdapterWeights
 from scorer.evaluation.accuracy import Grader
 from scorer.evaluation.examine import Examiner
-from scorer.evaluation.inputs import CannotEvaluate, Precision, load_adapter, load_model
+from scorer.evaluation.inputs import CannotEvaluate, Precision, load_adapter, load_drafter, load_model
 from scorer.evaluation.measure import Measure
 from scorer.evaluation.methods import DEFAULT, METHODS, WITH_ADAPTER, Setting
 from scorer.evaluation.methods.base import Protected
@@ -49,6 +49,7 @@ class Source:
     data: Path
     longbench: bool
     adapter: Path | None
+    drafter: Path | None
     dtype: Precision
     limit: int  # samples; 0 for all
 
@@ -60,6 +61,9 @@ def run(
     adapter: Annotated[
         Path | None, typer.Option(help="folder of the adapter; without one no lookahead, no fused")
     ] = None,
+    drafter: Annotated[
+        Path | None, typer.Option(help="folder of a smaller model with the same tokenizer, for `speckv`", exists=True)
+    ] = None,
     longbench: Annotated[bool, typer.Option(help="the data are in LongBench's format")] = False,
     method: Annotated[list[str] | None, typer.Option(help=f"may be repeated: {', '.join(METHODS)}")] = None,
     budget: Annotated[list[str] | None, typer.Option(help="like 20% or 128; may be repeated")] = None,
@@ -68,7 +72,7 @@ def run(
     ] = None,
     dtype: Annotated[str, typer.Option(help="float32 or bfloat16")] = "bfloat16",
     response_tokens: Annotated[int, typer.Option(help="of full KV's answer, to compare to")] = 32,
-    draft_tokens: Annotated[int, typer.Option(help="of LAQ and SpecKV")] = 8,
+    draft_tokens: Annotated[int, typer.Option(help="of LAQ; its authors have 8")] = 8,
     sink_tokens: Annotated[int, typer.Option(help="first tokens, always kept")] = 4,
     recent_tokens: Annotated[int, typer.Option(help="last tokens, always kept")] = 32,
     seed: Annotated[int, typer.Option(help="of the random method")] = 0,
@@ -89,7 +93,7 @@ def run(
             recent_tokens=recent_tokens,
             seed=seed,
         )
-        source = Source(model, data, longbench, adapter, cast(Precision, dtype), limit)
+        source = Source(model, data, longbench, adapter, drafter, cast(Precision, dtype), limit)
         results = _run(source, settings, out)
     except ValidationError as error:
         raise SystemExit(problems(error)) from error
@@ -128,6 +132,7 @@ def _identity(source: Source, settings: EvalSettings, samples: Sequence[EvalSamp
         "model_fingerprint": model_fingerprint(read_config(source.model)),
         "dtype": source.dtype,
         "adapter_sha256": sha256,
+        "drafter": source.drafter.resolve().name if source.drafter else "",
         "data": source.data.name,
         "data_digest": digest(samples),
         # other methods and budgets may join later
@@ -141,8 +146,18 @@ def _evaluation(
     model = load_model(source.model, source.dtype)
     protected = Protected(settings.sink_tokens, settings.recent_tokens)
     window = (adapter.config.fusion if adapter else FusionConfig()).window_tokens
-    setting = Setting(model.frozen, adapter, protected, window, settings.draft_tokens, settings.seed)
     ends = end_tokens(model.frozen.hf_model)
+    setting = Setting(
+        model=model,
+        adapter=adapter,
+        drafter=load_drafter(source.drafter, model, source.dtype) if source.drafter else None,
+        protected=protected,
+        window_tokens=window,
+        laq_tokens=settings.draft_tokens,
+        answer_tokens=settings.response_tokens,
+        seed=settings.seed,
+        ends=ends,
+    )
 
     def text(ids: torch.Tensor) -> str:
         return tokenizer.decode(ids, skip_special_tokens=True)

@@ -36,7 +36,7 @@ class EvalSettings(BaseModel):
     response_tokens: int = Field(32, ge=1, le=4096, description="longest part of full KV's answer that is compared to")
     sink_tokens: int = Field(4, ge=0)
     recent_tokens: int = Field(32, ge=0)
-    draft_tokens: int = Field(8, ge=1, le=1024, description="of LAQ and SpecKV; LAQ's authors have 8 for quality")
+    draft_tokens: int = Field(8, ge=1, le=1024, description="of LAQ; its authors have 8")
     seed: int = Field(0, ge=0, lt=2**63, description="of the random method")
 
     @model_validator(mode="after")

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
 from scorer.adapters.weights import AdapterWeights
 from scorer.evaluation.methods.base import ByScore, Method, Protected
+from scorer.evaluation.methods.laq import LaqMethod
 from scorer.evaluation.methods.oracle import OracleScorer
 from scorer.evaluation.methods.policy import PolicyScorer
 from scorer.evaluation.methods.random import RandomScorer
+from scorer.evaluation.methods.speckv import Drafter, ModelDrafter, SelfDrafter, SpecKvMethod, TargetDrafter
 from scorer.policies import load_policy
 from scorer.training.frozen_model import FrozenModel
+from scorer.training.rows_forward import LookaheadModel
 
 FULL = "full"
 # methods whose rows an adapter makes
@@ -25,12 +28,15 @@ DEFAULT = ("oracle", "oracle_mean", "lookahead", "fused", "window", "streaming",
 class Setting:
     """What methods are made with."""
 
-    frozen: FrozenModel
+    model: LookaheadModel
     adapter: AdapterWeights | None
+    drafter: FrozenModel | None
     protected: Protected
     window_tokens: int
-    draft_tokens: int
+    laq_tokens: int  # of LAQ's draft
+    answer_tokens: int  # of SpecKV's, which is a whole answer
     seed: int
+    ends: Collection[int]
 
 
 def _policy(name: str, params: Callable[[Setting], dict[str, Any]]) -> Callable[[Setting], Method]:
@@ -41,12 +47,35 @@ def _fusion(setting: Setting) -> dict[str, Any]:
     return {} if setting.adapter is None else setting.adapter.config.fusion.model_dump()
 
 
+_window = _policy("window", lambda setting: {"window_tokens": setting.window_tokens})
+
+
+def _laq(setting: Setting) -> Method:
+    return LaqMethod(setting.model, _window(setting), setting.protected, setting.laq_tokens, setting.ends)
+
+
+def _speckv(drafter: Callable[[Setting], Drafter]) -> Callable[[Setting], Method]:
+    return lambda setting: SpecKvMethod(
+        setting.model.frozen, drafter(setting), setting.protected, setting.window_tokens, setting.answer_tokens
+    )
+
+
+def _model_drafter(setting: Setting) -> Drafter:
+    if setting.drafter is None:
+        raise ValueError("drafter: speckv needs the folder of a smaller model; speckv_self needs none")
+    return ModelDrafter(setting.drafter, setting.ends)
+
+
 METHODS: dict[str, Callable[[Setting], Method]] = {
     "oracle": lambda setting: ByScore(OracleScorer("max"), setting.protected),
     "oracle_mean": lambda setting: ByScore(OracleScorer("mean"), setting.protected),
     "lookahead": _policy("lookahead", lambda setting: {}),
     "fused": _policy("fused", _fusion),
-    "window": _policy("window", lambda setting: {"window_tokens": setting.window_tokens}),
+    "window": _window,
     "streaming": _policy("streaming", lambda setting: {}),
     "random": lambda setting: ByScore(RandomScorer(setting.seed), setting.protected),
+    "laq": _laq,
+    "speckv": _speckv(_model_drafter),
+    "speckv_self": _speckv(lambda setting: SelfDrafter(setting.model.frozen, setting.ends)),
+    "speckv_full": _speckv(lambda setting: TargetDrafter()),
 }

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import torch
+import torch.nn.functional as F
 
 from scorer.evaluation.examine import Examined
 from scorer.selection import select
@@ -65,3 +66,12 @@ class ByScore:
             if work.sample.sample.key not in scores:
                 scores[work.sample.sample.key] = self.scorer.score(work.sample)
         return [self.protected.select(scores[work.sample.sample.key], work.budget_tokens) for work in works]
+
+
+# of the draft methods' authors, both; our policies have their own
+MAX_POOL_WIDTH = 7
+
+
+def max_pooled(scores: torch.Tensor) -> torch.Tensor:
+    """The maximum over neighbouring tokens, [L, Hkv, T]."""
+    return F.max_pool1d(scores, MAX_POOL_WIDTH, stride=1, padding=MAX_POOL_WIDTH // 2)
