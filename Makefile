@@ -1,7 +1,7 @@
 # The commands of this repository; CI runs `check` and `test`. Plain `make` lists them.
 #   SET=cuda       the other environment (requirements/cuda.txt)
 #   PIP_FLAGS=...  more options for pip, e.g. another package index
-#   ARGS=...       options of `demo` and `up`, e.g. ARGS=--json
+#   ARGS=...       options of `demo`, `up` and `eval-peers`, e.g. ARGS=--json
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
@@ -19,13 +19,17 @@ $(if $(wildcard $(LOCK)),,$(error SET=$(SET): there is no $(LOCK); use SET=cpu o
 # the names hold what was installed, so a changed lock or pyproject is a missing file
 LOCKED := .venv/.lock-$(SET)-$(shell sha256sum < $(LOCK) | cut -c 1-16)
 INSTALLED := .venv/.package-$(shell sha256sum < pyproject.toml | cut -c 1-16)
+# kvpress and its transformers, apart from ours
+PEERS := .venv-peers
+PEERS_LOCK := requirements/peers.txt
+PEERS_LOCKED := $(PEERS)/.lock-$(shell sha256sum < $(PEERS_LOCK) | cut -c 1-16)
 PROTOC = $(BIN)/python -m grpc_tools.protoc -I . --python_out=$(1) --pyi_out=$(1) --grpc_python_out=$(1) protos/*/v1/*.proto
 OLD_PYTHON := needs Python 3.11 or newer; install it, or name it: make PYTHON=/path/to/python3.11
 
-.PHONY: help install model demo up test gpu check protos clean
+.PHONY: help install model demo up test gpu eval-peers asks-peers check-peers check protos clean
 
 help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(INSTALLED) ## make the environment .venv, unless it is up to date
 
@@ -58,6 +62,22 @@ gpu: install ## run the kernels' tests on this machine's CUDA device; needs SET=
 	@$(BIN)/python -c 'import sys, torch; sys.exit(None if torch.cuda.is_available() else "torch finds no CUDA device; on a machine with one: make gpu SET=cuda")'
 	$(BIN)/pytest tests/kernels
 
+$(PEERS_LOCKED):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$(PYTHON): $(OLD_PYTHON)" >&2; exit 1; }
+	$(PYTHON) -m venv --clear $(PEERS)
+	$(PEERS)/bin/python -m pip install $(PIP_FLAGS) --no-deps -r $(PEERS_LOCK)
+	@touch $@
+
+eval-peers: asks-peers $(PEERS_LOCKED) ## run kvpress on DATA=samples.jsonl with MODEL=folder, into OUT=results.jsonl
+	@$(PEERS)/bin/python -m scorer.evaluation.peers --model "$(MODEL)" --data "$(DATA)" --out "$(OUT)" $(ARGS)
+
+# before minutes of installing
+asks-peers:
+	@[ -n "$(MODEL)" ] && [ -n "$(DATA)" ] && [ -n "$(OUT)" ] || { echo "usage: make eval-peers MODEL=folder DATA=samples.jsonl OUT=results.jsonl [ARGS='--budget 20%']" >&2; exit 2; }
+
+check-peers: $(PEERS_LOCKED) ## test that one prefill for all of kvpress' presses is what each does alone
+	$(PEERS)/bin/python -m pytest tests/unit/scorer/evaluation/test_peers_presses.py
+
 check: install ## lint, types, import contracts, protos
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -73,4 +93,4 @@ protos: install ## generate Python from protos/
 	$(call PROTOC,.)
 
 clean: ## remove what these commands made here; the model cache stays
-	rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-peers build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
