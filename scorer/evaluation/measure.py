@@ -44,7 +44,8 @@ class Measure:
         text = self._continuation(sample)
         full = predict(self.frozen, [whole(sample.prompt)], text)
         nll = answer_nll(full.answer, text.answer).item()
-        yield _result(sample.sample, FULL, ALL, sample.prompt.tokens, 1.0, 1.0, nll, 0.0, 1.0)
+        replayed = answer_nll(full.replayed_answer, text.answer).item()
+        yield _result(sample.sample, FULL, ALL, sample.prompt.tokens, 1.0, 1.0, nll, 0.0, 1.0, None, replayed)
         for label in dict.fromkeys(each.budget for each in kept):
             yield from self._compared(sample, [each for each in kept if each.budget == label], full, text)
 
@@ -57,22 +58,25 @@ class Measure:
             answer_nll(evicted.answer, text.answer).tolist(),
             divergence(full.response[0], evicted.response).tolist(),
             agreement(full.response[0], evicted.response).tolist(),
+            answer_nll(evicted.replayed_answer, text.answer).tolist(),
             strict=True,
         )
-        for case, nll, kl, same in columns:
+        for case, nll, kl, same, replayed in columns:
             retained = (
                 retained_evictable(mass, case.positions, self.protected)
                 for mass in (sample.truth.max, sample.truth.mean)
             )
             kept_tokens = case.positions.shape[-1]
-            yield _result(sample.sample, case.method, case.budget, kept_tokens, *retained, nll, kl, same)
+            yield _result(
+                sample.sample, case.method, case.budget, kept_tokens, *retained, nll, kl, same, None, replayed
+            )
 
     def _continuation(self, sample: Examined) -> Continuation:
         response, answer = sample.response[: self.response_tokens], sample.sample.answer_ids
         # without a known answer the model's own stands in
         right = response if answer is None else answer
-        return Continuation(sample.prompt.tokens, sample.first_logits, right, response)
+        return Continuation(sample.prompt.tokens, sample.first_logits, right, response, sample.prompt.ids[-1])
 
 
-def _result(sample: EvalSample, method: str, budget: str, kept_tokens: int, *metrics: float) -> Result:
+def _result(sample: EvalSample, method: str, budget: str, kept_tokens: int, *metrics: float | None) -> Result:
     return Result(sample.key, sample.family, sample.templated, sample.tokens, method, budget, kept_tokens, *metrics)

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-METRICS = ("retained_evictable", "retained_evictable_mean", "nll", "kl", "agreement", "accuracy")
+METRICS = ("retained_evictable", "retained_evictable_mean", "nll", "kl", "agreement", "accuracy", "nll_replayed")
 
 
 class BadResults(ValueError):
@@ -32,6 +32,7 @@ class Result:
     kl: float | None = None  # nats per token, full KV's distribution against this one's
     agreement: float | None = None  # share of positions whose likeliest token is full KV's
     accuracy: float | None = None  # only of samples that full KV answers rightly
+    nll_replayed: float | None = None  # as `nll`, with the first token predicted after eviction as well
 
     @property
     def key(self) -> tuple[str, str, str]:

@@ -176,7 +176,7 @@ def _show(results: Sequence[Result], json: bool) -> None:
     rows = defaultdict(list)
     for result in results:
         rows[result.budget, result.method].append(result)
-    names = ("retained_evictable", "nll", "kl", "agreement", "accuracy")
+    names = ("retained_evictable", "nll", "nll_replayed", "kl", "agreement", "accuracy")
     table = Table(title="means over all samples; `report` makes tables by family", title_justify="left")
     for name in ("budget", "method", "n", *names):
         table.add_column(name, justify="left" if name in ("budget", "method") else "right")
