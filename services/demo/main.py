@@ -6,6 +6,7 @@ import grpc
 import typer
 from rich.console import Console
 
+from scorer.reports import write_report
 from services.demo.client import NoAnswer
 from services.demo.results import FULL, Plan, failures, to_report, to_table
 from services.demo.run import run_policies
@@ -13,7 +14,6 @@ from services.local.cli import run_command
 from services.local.interrupts import raise_on_interrupts
 from services.local.model import ModelMissing, ensure_model
 from services.local.process import ProcessFailed
-from services.local.reports import write_report
 from services.local.settings import LocalSettings
 from services.local.stack import local_stack
 from services.shared.settings import load_settings

@@ -5,9 +5,9 @@ from dataclasses import asdict, dataclass
 
 from rich.table import Table
 
+from scorer.reports import Report
 from services.demo.client import Answer
 from services.demo.prompt import EXPECTED, QUESTION
-from services.local.reports import Report
 
 FULL = "full"
 CAPTION = (

@@ -4,7 +4,7 @@ from datetime import datetime
 
 import pytest
 
-from services.local.reports import Report, write_report
+from scorer.reports import Report, write_report
 
 REPORT = Report("speed", {"model": "tiny"}, [{"policy": "full", "rate": 12.345, "answer": "a | b\nc"}], "Cold start.")
 
