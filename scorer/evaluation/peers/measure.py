@@ -54,16 +54,18 @@ class PeerMeasure:
         # without a known answer the model's own stands in
         right = response if sample.answer_ids is None else sample.answer_ids
         contexts = [pressed.whole, *(pressed.kept[case] for case in cases)]
-        predicted = predict(self.frozen, contexts, Continuation(sample.tokens, pressed.first_logits, right, response))
+        text = Continuation(sample.tokens, pressed.first_logits, right, response, sample.ids[-1])
+        predicted = predict(self.frozen, contexts, text)
         full, evicted = predicted.response[0], predicted.response[1:]
         columns = zip(
             cases,
             answer_nll(predicted.answer[1:], right).tolist(),
             divergence(full, evicted).tolist(),
             agreement(full, evicted).tolist(),
+            answer_nll(predicted.replayed_answer[1:], right).tolist(),
             strict=True,
         )
-        for case, nll, kl, same in columns:
+        for case, nll, kl, same, replayed in columns:
             yield Result(
                 sample=sample.key,
                 family=sample.family,
@@ -76,6 +78,7 @@ class PeerMeasure:
                 kl=kl,
                 agreement=same,
                 accuracy=grades.get(case),
+                nll_replayed=replayed,
             )
 
     def _grades(self, answered: Answered) -> Grades:
