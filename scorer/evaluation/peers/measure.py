@@ -14,6 +14,7 @@ from scorer.evaluation.forced import Continuation, predict
 from scorer.evaluation.metrics import agreement, answer_nll, divergence
 from scorer.evaluation.peers.pressed import Answered, Pressed, kept_tokens
 from scorer.evaluation.peers.presses import Case
+from scorer.evaluation.peers.replay import replayed_logits
 from scorer.evaluation.results import Result
 from scorer.training.data.grade import grade
 from scorer.training.frozen_model import FrozenModel
@@ -53,16 +54,17 @@ class PeerMeasure:
         sample = pressed.sample
         # without a known answer the model's own stands in
         right = response if sample.answer_ids is None else sample.answer_ids
-        contexts = [pressed.whole, *(pressed.kept[case] for case in cases)]
-        text = Continuation(sample.tokens, pressed.first_logits, right, response, sample.ids[-1])
-        predicted = predict(self.frozen, contexts, text)
+        contexts = [pressed.kept[case] for case in cases]
+        text = Continuation(sample.tokens, pressed.first_logits, right, response)
+        predicted = predict(self.frozen, [pressed.whole, *contexts], text)
         full, evicted = predicted.response[0], predicted.response[1:]
+        first = replayed_logits(self.frozen, pressed, contexts)[:, None]
         columns = zip(
             cases,
             answer_nll(predicted.answer[1:], right).tolist(),
             divergence(full, evicted).tolist(),
             agreement(full, evicted).tolist(),
-            answer_nll(predicted.replayed_answer[1:], right).tolist(),
+            answer_nll(torch.cat([first, predicted.answer[1:, 1:]], dim=1), right).tolist(),
             strict=True,
         )
         for case, nll, kl, same, replayed in columns:

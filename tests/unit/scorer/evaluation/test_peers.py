@@ -23,6 +23,7 @@ from scorer.evaluation.peers.presses import (
     parameters,
     require_kvpress,
 )
+from scorer.evaluation.peers.replay import lacks_last, replayed_logits
 from scorer.evaluation.results import METRICS, Result, append_results, read_results
 from scorer.evaluation.samples import EvalSample
 from scorer.training.data.sample import Answer
@@ -135,6 +136,7 @@ def test_results_are_rows_of_our_evaluation(frozen, samples, tmp_path):
         # 31 in the first layer, 30 in the second
         assert result.kept_tokens in (30, 31)
         assert result.nll > 0
+        assert result.nll_replayed > 0
         assert result.kl >= 0
         assert 0 <= result.agreement <= 1
         assert result.retained_evictable is None
@@ -166,6 +168,25 @@ def test_what_keeps_more_is_closer_to_the_whole_cache(frozen, samples):
     nearly = [r for chunk in evaluation(frozen, budgets=budgets).run(samples, ()) for r in chunk]
     few = [r for chunk in evaluation(frozen, budgets=("5",)).run(samples, ()) for r in chunk]
     assert all(a.kl < b.kl for a, b in zip(nearly, few, strict=True))
+
+
+def test_last_token_that_runs_again_is_seen_once(frozen, samples):
+    """By itself where it was evicted, in the cache where it was kept."""
+    prompt, first_logits = prefill(frozen, samples[0].ids)
+    every = whole(prompt)
+    pressed = Pressed(samples[0], first_logits, every, {})
+    without = Context([keys[:, :-1] for keys in every.keys], [values[:, :-1] for values in every.values])
+    # one head lacks the last token, the other the first
+    mixed = Context(*([_mixed(tensor) for tensor in tensors] for tensors in (every.keys, every.values)))
+    both, neither, one = replayed_logits(frozen, pressed, [every, without, mixed])
+    torch.testing.assert_close(both, first_logits)
+    torch.testing.assert_close(neither, first_logits)
+    assert lacks_last(mixed, every).tolist() == [[True, False]] * 2
+    assert not torch.allclose(one, first_logits)
+
+
+def _mixed(tensor):
+    return torch.stack([tensor[0, :-1], tensor[1, 1:]])
 
 
 def test_kept_tokens_are_a_mean_over_layers():
