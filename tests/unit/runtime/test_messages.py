@@ -33,6 +33,12 @@ def test_evicted_prompt():
     assert [time.ToTimedelta().total_seconds() for time in times] == [0.5, 0.25, 0.1, 0.2, 1.5]
 
 
+@pytest.mark.parametrize("adapter", [("smol", 3), ("", 0)])
+def test_adapter_that_scored_is_named(adapter):
+    kv = report(eviction=EvictionReport(100, adapter=adapter[0], adapter_version=adapter[1]))
+    assert (kv.adapter, kv.adapter_version) == adapter
+
+
 def test_policy_that_observes_no_mass_reports_none():
     assert not report(eviction=EvictionReport(100)).HasField("retained_mass")
 

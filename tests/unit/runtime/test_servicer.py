@@ -1,17 +1,20 @@
 """What the servicer hands to an engine, and what it makes of engines that misbehave."""
 
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from protos.generation.v1 import generation_pb2
+from protos.runtime.v1 import runtime_pb2
+from services.runtime.adapters import AdapterInfo
 from services.runtime.backends.base import EngineFailed, EngineOutput, EngineRequest, Finish, ModelInfo
 from services.runtime.calls import Calls
 from services.runtime.engine import Running
 from services.runtime.eviction import ScoringDefaults
-from services.runtime.servicer import GenerationServicer
+from services.runtime.servicer import GenerationServicer, RuntimeServicer
 from services.runtime.settings import RuntimeSettings
 from services.shared.errors import AlreadyExists, Unavailable
 from services.shared.generation import ModelLimits
@@ -94,6 +97,18 @@ async def test_without_an_adapter_lookahead_becomes_window_and_the_report_says_w
     assert backend.requests[0].plan and backend.requests[0].plan.policy == "window"
     sentence = "window in place of lookahead, for there is no adapter: the test has none"
     assert sentence in complete.kv.reasons
+
+
+@pytest.mark.parametrize("adapter", [None, AdapterInfo("smol", 3, "0" * 64, 32)])
+async def test_model_info_tells_what_prompts_are_scored_with(tiny_model, adapter):
+    backend = ScriptedBackend()
+    backend.info = replace(INFO, adapter=adapter, kernels_off={"lora_rows": "differs"})
+    engine: Any = ReadyEngine(backend, tiny_model)
+    unused: Any = None
+    info = await RuntimeServicer(engine, Calls(0), unused).GetModelInfo(runtime_pb2.GetModelInfoRequest(), unused)
+    assert dict(info.kernels_off) == {"lora_rows": "differs"}
+    assert ("fused" in info.policies) == info.HasField("adapter") == (adapter is not None)
+    assert (info.adapter.name, info.adapter.version) == (("smol", 3) if adapter else ("", 0))
 
 
 async def test_output_without_text_and_tokens_makes_no_message(tiny_model):

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from scorer.adapters.config import FUSION_COMPONENTS, FusionConfig
-from scorer.policies import POLICIES, load_policy
+from scorer.policies import ADAPTER_POLICIES, FALLBACK, POLICIES, load_policy
 from scorer.policies.base import Observation, Rows
 from scorer.policies.fused import FusedPolicy
 from scorer.policies.lookahead import LookaheadPolicy
@@ -43,6 +43,11 @@ def test_unknown_parameter_is_refused(name):
     params = {"no_such_parameter": 1}
     with pytest.raises(TypeError, match="no_such_parameter"):
         load_policy(name)(**params)
+
+
+def test_policies_that_need_an_adapter_are_those_with_lookahead_rows_and_their_fallback_has_none():
+    assert tuple(name for name in POLICIES if load_policy(name)().rows.lookahead) == ADAPTER_POLICIES
+    assert FALLBACK not in ADAPTER_POLICIES
 
 
 def test_streaming_prefers_later_tokens(seen):
