@@ -36,6 +36,7 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     config = {
         "model_type": "llama",
         "hidden_size": 64,
+        "intermediate_size": 96,
         "num_hidden_layers": 2,
         "num_attention_heads": 4,
         "num_key_value_heads": 2,
