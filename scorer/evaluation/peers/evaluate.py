@@ -36,10 +36,10 @@ class PeerEvaluation:
         return [sample for sample in samples if self._cases(sample, done)]
 
     def run(self, samples: Sequence[EvalSample], done: Done) -> Iterator[list[Result]]:
-        """The results of each chunk of samples, without those already `done`."""
+        """The results of each sample, without those already `done`. Answers of a few samples are decoded together."""
         for chunk in chunks(self.open_samples(samples, done)):
             pressed = [self.press(self.measure.frozen, sample, self._cases(sample, done)) for sample in chunk]
-            yield [result for each in self.measure.answer(pressed) for result in self.measure.results(each)]
+            yield from (list(self.measure.results(each)) for each in self.measure.answer(pressed))
 
     def _cases(self, sample: EvalSample, done: Done) -> list[Case]:
         """What is to be measured on the sample. A budget that keeps all of it is no eviction."""

@@ -102,10 +102,10 @@ def _run(source: Source, options: Options, out: Path) -> int:
     done = {result.key for result in read_results(out)} if out.exists() else set()
     evaluation = _evaluation(source, options, tokenizer)
     with counting_bar("samples", len(evaluation.open_samples(samples, done))) as on_done:
-        for chunk in evaluation.run(samples, done):
-            append_results(out, chunk)
-            done |= {result.key for result in chunk}
-            on_done(len({result.sample for result in chunk}))
+        for results in evaluation.run(samples, done):
+            append_results(out, results)
+            done |= {result.key for result in results}
+            on_done(1)
     return len(done)
 
 
