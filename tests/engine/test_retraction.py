@@ -2,6 +2,7 @@
 
 import pytest
 
+from scorer.policies import ADAPTER_POLICIES
 from tests.engine.client import assert_same, finish, generate, generate_together, request
 from tests.engine.conftest import running, wait_for_free_slots
 from tests.engine.reference import Eviction
@@ -10,26 +11,34 @@ NEW_TOKENS = 24
 PROMPT_TOKENS = 420
 PAGE_TOKENS = 16
 PLANS = (Eviction("window", 128), Eviction("streaming", 96), Eviction("window", 64, sinks=0))
+STARTS = (300, 801, 1301)
+# whichever request of a batch SGLang takes out, its policy is the one that is tested
+ADAPTED = tuple((Eviction(name, 128), Eviction(name, 96), Eviction(name, 64, sinks=0)) for name in ADAPTER_POLICIES)
 
 
 @pytest.fixture(scope="module")
-def retracting(model_path, tmp_path_factory):
+def retracting(model_path, adapter_folder, tmp_path_factory):
     """An engine with pages that takes a request out of the batch at every fifth step."""
-    variables = {"SGLANG_TEST_RETRACT": "true", "SGLANG_TEST_RETRACT_INTERVAL": "5"}
+    variables = {
+        "SGLANG_TEST_RETRACT": "true",
+        "SGLANG_TEST_RETRACT_INTERVAL": "5",
+        "RUNTIME_ADAPTER_PATH": str(adapter_folder),
+    }
     engine_args = {"page_size": PAGE_TOKENS, "chunked_prefill_size": 20 * PAGE_TOKENS}
     with running(model_path, tmp_path_factory.mktemp("trace"), engine_args, variables) as runtime:
         yield runtime.wait_ready()
         wait_for_free_slots(runtime)
 
 
-def test_kept_set_and_text_after_retractions_are_those_without(retracting, reference, text_ids):
+@pytest.mark.parametrize("plans", [PLANS, *ADAPTED], ids=lambda plans: plans[0].policy)
+def test_kept_set_and_text_after_retractions_are_those_without(retracting, reference, text_ids, plans):
     # prompts of 421 tokens do not fill their last page
-    prompts = [text_ids[start : start + PROMPT_TOKENS + start % 2] for start in (300, 801, 1301)]
+    prompts = [text_ids[start : start + PROMPT_TOKENS + start % 2] for start in STARTS]
     answers = generate_together(
-        retracting, [request(ids, NEW_TOKENS, plan) for ids, plan in zip(prompts, PLANS, strict=True)]
+        retracting, [request(ids, NEW_TOKENS, plan) for ids, plan in zip(prompts, plans, strict=True)]
     )
     assert sum(answer.complete.kv.retractions for answer in answers) >= 2
-    for answer, ids, plan in zip(answers, prompts, PLANS, strict=True):
+    for answer, ids, plan in zip(answers, prompts, plans, strict=True):
         assert_same(answer, reference.generate(ids, NEW_TOKENS, plan))
 
 
