@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from scorer.adapters.shapes import EMBEDDINGS
-from services.runtime.backends.sglang.process import ADAPTER_VARIABLE
+from scorer.kernels.dispatch import KernelHealth
+from services.runtime.backends.sglang.process import ADAPTER_VARIABLE, START_FILE_VARIABLE, read_start_report
 from services.runtime.backends.sglang.request_state import RequestState
 from services.runtime.eviction import EvictionPlan
 from tests.engine.adapters import LOOKAHEAD_TOKENS, random_adapter
@@ -23,8 +24,15 @@ def plugin():
         warnings.simplefilter("ignore")
         from sglang.srt.layers.quantization.unquant import UnquantizedLinearMethod
 
-        from services.runtime.backends.sglang import adapter, observe, prefills
-    return SimpleNamespace(adapter=adapter, observe=observe, prefills=prefills, Unquantized=UnquantizedLinearMethod)
+        from services.runtime.backends.sglang import adapter, hooks, observe, prefills, support
+    return SimpleNamespace(
+        adapter=adapter,
+        hooks=hooks,
+        observe=observe,
+        prefills=prefills,
+        support=support,
+        Unquantized=UnquantizedLinearMethod,
+    )
 
 
 def make_scheduler(plugin, model_path=None):
@@ -179,3 +187,15 @@ def test_fused_mlp_that_calls_no_linear_is_refused(load):
 
     why, there = load(change=fuse)
     assert not there and f"lookahead_tokens: {LOOKAHEAD_TOKENS} is not above 16" in why
+
+
+def test_kernels_that_are_off_are_told_to_the_parent_process(plugin, tmp_path, monkeypatch):
+    hooks = plugin.hooks
+    monkeypatch.setattr(plugin.support, "refuse_settings", lambda: None)
+    monkeypatch.setattr(plugin.support, "refuse_model", lambda scheduler: None)
+    monkeypatch.setattr(hooks, "check_kernels", lambda scheduler: None)
+    monkeypatch.setattr(hooks, "HEALTH", KernelHealth(failed={"lora_rows": "AssertionError: differs"}))
+    monkeypatch.delenv(ADAPTER_VARIABLE, raising=False)
+    monkeypatch.setenv(START_FILE_VARIABLE, str(tmp_path / "report"))
+    hooks.around_scheduler_init(lambda scheduler: None, make_scheduler(plugin))
+    assert read_start_report(tmp_path / "report").kernels_off == {"lora_rows": "AssertionError: differs"}

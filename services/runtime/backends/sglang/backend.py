@@ -8,6 +8,7 @@ import signal
 import threading
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any, Self, TypeVar
 
 from fastapi import HTTPException
@@ -105,19 +106,29 @@ class SglangBackend:
         await proof
 
     async def _prove_eviction(self) -> None:
-        """Answer one prompt with eviction; raise EngineFailed unless the plugin reports that it took place."""
+        """Raise EngineFailed unless `window` works on a first prompt; do without an adapter whose policies do not."""
+        problem = await self._try_policy("window")
+        if problem:
+            raise EngineFailed(problem)
+        if self.info.adapter:
+            problem = await self._try_policy("fused")
+            self.info = replace(self.info, adapter=None if problem else self.info.adapter, adapter_problem=problem)
+
+    async def _try_policy(self, policy: str) -> str:
+        """Answer one prompt with eviction. Why the plugin did not report that it took place; empty when it did."""
         page = self._tokenizer_manager.server_args.page_size or 1
         prompt = WARM_UP_FACTOR * max(WARM_UP_BUDGET_TOKENS, page)
-        plan = EvictionPlan("window", {}, WARM_UP_BUDGET_TOKENS, sink_tokens=4, recent_tokens=32)
+        plan = EvictionPlan(policy, {}, WARM_UP_BUDGET_TOKENS, sink_tokens=4, recent_tokens=32)
         sampling = Sampling(max_new_tokens=2, temperature=0, ignore_eos=True)
         finish: Finish | None = None
         async for output in self.generate(EngineRequest("warm-up", tuple(range(100, 100 + prompt)), sampling, plan)):
             finish = output.finish
         report = finish.eviction if finish else None
         if report is None:
-            raise EngineFailed("SGLang answered without an eviction report: the plugin is not active in its scheduler")
+            return "SGLang answered without an eviction report: the plugin is not active in its scheduler"
         if report.skipped:
-            raise EngineFailed(f"eviction did not work on a first prompt of {prompt} tokens: {report.skipped}")
+            return f"eviction by {policy} did not work on a first prompt of {prompt} tokens: {report.skipped}"
+        return ""
 
 
 async def _in_lasting_thread(work: Callable[[], T]) -> T:
