@@ -76,7 +76,7 @@ asks-peers:
 	@[ -n "$(MODEL)" ] && [ -n "$(DATA)" ] && [ -n "$(OUT)" ] || { echo "usage: make eval-peers MODEL=folder DATA=samples.jsonl OUT=results.jsonl [ARGS='--budget 20%']" >&2; exit 2; }
 
 check-peers: $(PEERS_LOCKED) ## test that one prefill for all of kvpress' presses is what each does alone
-	$(PEERS)/bin/python -m pytest tests/unit/scorer/evaluation/test_peers_presses.py
+	$(PEERS)/bin/python -m pytest tests/unit/scorer/evaluation/test_peers*.py
 
 check: install ## lint, types, import contracts, protos
 	$(BIN)/ruff format --check .

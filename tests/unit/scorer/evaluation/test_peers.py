@@ -26,9 +26,9 @@ from scorer.evaluation.peers.presses import (
 from scorer.evaluation.peers.replay import lacks_last, replayed_logits
 from scorer.evaluation.results import METRICS, Result, append_results, read_results
 from scorer.evaluation.samples import EvalSample
+from scorer.torch_compat import declare_vision_ops
 from scorer.training.data.sample import Answer
 from scorer.training.frozen_model import FrozenModel
-from services.runtime.backends.sglang.cpu import declare_vision_ops
 
 # before the first import of a model class
 declare_vision_ops()

@@ -7,7 +7,9 @@ pytest.importorskip("kvpress")
 
 from transformers import DynamicCache, LlamaConfig, LlamaForCausalLM, Qwen3Config, Qwen3ForCausalLM
 
+from scorer.evaluation.caches import whole
 from scorer.evaluation.forced import Continuation, predict
+from scorer.evaluation.forward import prefill
 from scorer.evaluation.peers.collect import press_sample
 from scorer.evaluation.peers.presses import PRESSES, Case, make_press
 from scorer.evaluation.samples import EvalSample
@@ -99,9 +101,10 @@ def test_layers_of_the_pyramid_shrink_with_depth(frozen, sample):
         assert kept[0] > case.budget_tokens > kept[-1]
 
 
-def test_nothing_of_a_press_stays_on_the_model(frozen, sample):
-    before = press_sample(frozen, sample, []).whole
-    press_sample(frozen, sample, CASES)
-    after = press_sample(frozen, sample, []).whole
-    assert all(torch.equal(a, b) for a, b in zip(before.keys, after.keys, strict=True))
-    assert before.slots == after.slots == PROMPT_TOKENS
+def test_whole_cache_is_that_of_a_plain_prefill_before_and_after(frozen, sample):
+    before = whole(prefill(frozen, sample.ids)[0])
+    pressed = press_sample(frozen, sample, CASES).whole
+    after = whole(prefill(frozen, sample.ids)[0])
+    for plain in (before, after):
+        assert all(torch.equal(a, b) for a, b in zip(plain.keys, pressed.keys, strict=True))
+        assert all(torch.equal(a, b) for a, b in zip(plain.values, pressed.values, strict=True))
