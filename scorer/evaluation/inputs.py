@@ -21,8 +21,10 @@ class CannotEvaluate(ValueError):
     """Model, adapter and data that no evaluation can be made of. The message says why."""
 
 
-def load_model(folder: Path, precision: Precision) -> LookaheadModel:
-    """The model in Hugging Face layout, on the CPU. Raises CannotEvaluate."""
+def load_model(folder: Path, precision: Precision, device: str = "cpu") -> LookaheadModel:
+    """The model in Hugging Face layout. Raises CannotEvaluate."""
+    if device not in ("cpu", "cuda") or (device == "cuda" and not torch.cuda.is_available()):
+        raise CannotEvaluate(f"device: {device!r} is not one of cpu and cuda, or this machine has none")
     declare_vision_ops()
     from transformers import AutoModelForCausalLM
     from transformers.utils import logging
@@ -30,7 +32,8 @@ def load_model(folder: Path, precision: Precision) -> LookaheadModel:
     logging.disable_progress_bar()
     dtype = getattr(torch, precision)
     try:
-        return LookaheadModel(AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, local_files_only=True))
+        hf_model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, local_files_only=True)
+        return LookaheadModel(hf_model.to(device))
     except ValueError as error:
         raise CannotEvaluate(f"{folder}: {error}") from error
 

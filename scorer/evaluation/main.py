@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from scorer.evaluation.cost_command import cost
 from scorer.evaluation.report_command import report
 from scorer.evaluation.run_command import run
 
@@ -13,4 +14,5 @@ def run_command() -> None:
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
     app.command()(run)
     app.command()(report)
+    app.command()(cost)
     app()

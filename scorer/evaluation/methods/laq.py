@@ -12,6 +12,7 @@ from scorer.evaluation.decode import greedy
 from scorer.evaluation.examine import Examined
 from scorer.evaluation.methods.base import Method, Protected, Work, max_pooled
 from scorer.training.attend import Heads
+from scorer.training.frozen_model import Prompt
 from scorer.training.rows_forward import LookaheadModel, by_kv_head
 
 # the last prompt tokens that vote beside the draft, as in the authors' LAQ++
@@ -57,7 +58,7 @@ class LaqMethod:
         for index, work in enumerate(works):
             key = work.sample.sample.key
             windows.setdefault(key, self._window(work.sample))
-            mass = query_mass(work.sample, queries.of(index, steps[index]), queries.scale)
+            mass = query_mass(work.sample.prompt, queries.of(index, steps[index]), queries.scale)
             # a mean over all rows of both kinds
             scores = steps[index] * mass + WINDOW_TOKENS * windows[key]
             found.append(self.protected.select(max_pooled(scores), work.budget_tokens))
@@ -78,10 +79,10 @@ class LaqMethod:
         return by_kv_head(mass, sample.prompt.keys[0].shape[1])
 
 
-def query_mass(sample: Examined, queries: Sequence[torch.Tensor], scale: float) -> torch.Tensor:
+def query_mass(prompt: Prompt, queries: Sequence[torch.Tensor], scale: float) -> torch.Tensor:
     """Attention of queries [n, Hq, D] of each layer on the whole prompt, mean over rows and group, [L, Hkv, T]."""
     layers = []
-    for rows, keys in zip(queries, sample.prompt.keys, strict=True):
+    for rows, keys in zip(queries, prompt.keys, strict=True):
         grouped = rows.float().unflatten(1, (keys.shape[1], -1)).permute(1, 2, 0, 3).flatten(1, 2)  # [Hkv, G * n, D]
         logits = grouped @ keys.float().permute(1, 2, 0) * scale
         layers.append(logits.softmax(dim=-1).mean(dim=1))
