@@ -21,11 +21,10 @@ def batch_device(scheduler: Any) -> torch.device:
 
 def observe(scheduler: Any, jobs: Sequence[Job]) -> tuple[list[Observation], Stopwatch | None]:
     """What the rows of each job's policy see, all jobs and kinds in one pass, and the time of that pass."""
+    watch = Stopwatch(batch_device(scheduler)) if any(job.policy.rows for job in jobs) else None
     groups = [groups_of(scheduler, job) for job in jobs]
     masses: Iterator[torch.Tensor] = iter(())
-    watch = None
-    if any(groups):
-        watch = Stopwatch(batch_device(scheduler))
+    if watch:
         in_order = [group for kinds in groups for group in kinds.values()]
         masses = iter(run_side_pass(scheduler.tp_worker.model_runner, in_order, _adapter(jobs)))
         watch.stop()
