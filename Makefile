@@ -26,7 +26,7 @@ PEERS_LOCKED := $(PEERS)/.lock-$(shell sha256sum < $(PEERS_LOCK) | cut -c 1-16)
 PROTOC = $(BIN)/python -m grpc_tools.protoc -I . --python_out=$(1) --pyi_out=$(1) --grpc_python_out=$(1) protos/*/v1/*.proto
 OLD_PYTHON := needs Python 3.11 or newer; install it, or name it: make PYTHON=/path/to/python3.11
 
-.PHONY: help install model demo up test gpu eval-peers asks-peers check-peers check protos clean
+.PHONY: help install model demo up test gpu eval cost eval-peers asks-peers check-peers check protos clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,6 +61,22 @@ test: install ## run every test that needs no GPU, the quick ones first
 gpu: install ## run the kernels' tests on this machine's CUDA device; needs SET=cuda
 	@$(BIN)/python -c 'import sys, torch; sys.exit(None if torch.cuda.is_available() else "torch finds no CUDA device; on a machine with one: make gpu SET=cuda")'
 	$(BIN)/pytest tests/kernels
+
+EVAL := build/eval
+# MODEL and DATA may be named; else the default model, and held-out prompts that are built once
+eval: install ## measure what eviction changes on held-out prompts, with intervals and plots, into build/reports
+	@mkdir -p $(EVAL)
+	@model="$(MODEL)"; model="$${model:-$$($(BIN)/python -m services.local.model)}"; data="$(DATA)"; \
+	if [ -z "$$data" ]; then \
+		data=$(EVAL)/held_out.jsonl; \
+		[ -f "$$data" ] || $(BIN)/python -m scorer.training.data --model "$$model" --out "$$data" --split held_out --count 640 --min-tokens 512 --max-tokens 1024; \
+	fi; \
+	out="$(or $(OUT),$(EVAL)/results.jsonl)"; \
+	$(BIN)/python -m scorer.evaluation run --model "$$model" --data "$$data" --out "$$out" $(ARGS); \
+	$(BIN)/python -m scorer.evaluation report --results "$$out"
+
+cost: install ## time scoring, drafts and compaction beside prefill, over prompt lengths, into build/reports
+	@model="$(MODEL)"; $(BIN)/python -m scorer.evaluation cost --model "$${model:-$$($(BIN)/python -m services.local.model)}" $(ARGS)
 
 $(PEERS_LOCKED):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$(PYTHON): $(OLD_PYTHON)" >&2; exit 1; }

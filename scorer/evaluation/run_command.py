@@ -20,6 +20,7 @@ from rich.table import Table
 from scorer.adapters.config import FusionConfig
 from scorer.adapters.errors import AdapterError
 from scorer.adapters.fingerprint import model_fingerprint, read_config
+from scorer.adapters.shipped import find_shipped
 from scorer.adapters.weights import AdapterWeights
 from scorer.evaluation.accuracy import Grader
 from scorer.evaluation.examine import Examiner
@@ -52,6 +53,7 @@ class Source:
     drafter: Path | None
     dtype: Precision
     limit: int  # samples; 0 for all
+    shard: slice  # of the samples, for one of several processes
 
 
 def run(
@@ -59,7 +61,7 @@ def run(
     data: Annotated[Path, typer.Option(help="JSONL of samples, prompts or chats", exists=True, dir_okay=False)],
     out: Annotated[Path, typer.Option(help="JSONL of results; a run that was stopped goes on there", dir_okay=False)],
     adapter: Annotated[
-        Path | None, typer.Option(help="folder of the adapter; without one no lookahead, no fused")
+        Path | None, typer.Option(help="folder of the adapter; without one the shipped one, if any")
     ] = None,
     drafter: Annotated[
         Path | None, typer.Option(help="folder of a smaller model with the same tokenizer, for `speckv`", exists=True)
@@ -76,6 +78,9 @@ def run(
     sink_tokens: Annotated[int, typer.Option(help="first tokens, always kept")] = 4,
     recent_tokens: Annotated[int, typer.Option(help="last tokens, always kept")] = 32,
     seed: Annotated[int, typer.Option(help="of the random method")] = 0,
+    shard: Annotated[
+        str, typer.Option(help="like 0/2: the first of two processes, each with a file of its own")
+    ] = "0/1",
     limit: Annotated[int, typer.Option(min=0, help="only so many samples, from the first; 0 for all")] = 0,
     json: Annotated[bool, typer.Option(help="print the means as JSON")] = False,
 ) -> None:
@@ -83,6 +88,7 @@ def run(
     try:
         if dtype not in ("float32", "bfloat16"):
             raise CannotEvaluate(f"dtype: {dtype!r} is not one of float32 and bfloat16")
+        adapter = adapter or find_shipped(model_fingerprint(read_config(model)))
         settings = EvalSettings(
             methods=tuple(method or [name for name in DEFAULT if adapter or name not in WITH_ADAPTER]),
             budgets=tuple(budget or ["20%"]),
@@ -93,7 +99,7 @@ def run(
             recent_tokens=recent_tokens,
             seed=seed,
         )
-        source = Source(model, data, longbench, adapter, drafter, cast(Precision, dtype), limit)
+        source = Source(model, data, longbench, adapter, drafter, cast(Precision, dtype), limit, _shard(shard))
         results = _run(source, settings, out)
     except ValidationError as error:
         raise SystemExit(problems(error)) from error
@@ -117,12 +123,21 @@ def _run(source: Source, settings: EvalSettings, out: Path) -> list[Result]:
     results = read_results(out) if out.exists() else []
     evaluation = _evaluation(source, settings, adapter, tokenizer)
     done = {result.key for result in results}
-    with counting_bar("samples", len(evaluation.open_samples(samples, done))) as on_done:
-        for chunk in evaluation.run(samples, done):
+    mine = samples[source.shard]
+    with counting_bar("samples", len(evaluation.open_samples(mine, done))) as on_done:
+        for chunk in evaluation.run(mine, done):
             append_results(out, chunk)
             results += chunk
             on_done(len({result.sample for result in chunk}))
     return results
+
+
+def _shard(text: str) -> slice:
+    """Every n-th sample from the i-th on, of "i/n". Raises CannotEvaluate."""
+    first, _, count = text.partition("/")
+    if not (first.isdecimal() and count.isdecimal() and int(first) < int(count)):
+        raise CannotEvaluate(f"shard: {text!r} must be like 0/2, the first number below the second")
+    return slice(int(first), None, int(count))
 
 
 def _identity(source: Source, settings: EvalSettings, samples: Sequence[EvalSample], sha256: str) -> dict[str, Any]:

@@ -20,8 +20,18 @@ from scorer.training.rows_forward import LookaheadModel
 FULL = "full"
 # methods whose rows an adapter makes
 WITH_ADAPTER = ("lookahead", "fused")
-# ours and what needs no draft, which takes longest
-DEFAULT = ("oracle", "oracle_mean", "lookahead", "fused", "window", "streaming", "random")
+# all but the drafters that need a second model or more than anyone has
+DEFAULT = (
+    "oracle",
+    "oracle_mean",
+    "lookahead",
+    "fused",
+    "window",
+    "streaming",
+    "random",
+    "laq",
+    "speckv_self",
+)
 
 
 @dataclass(frozen=True)
