@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from scorer.training.settings import problems
 
 METRICS = ("retained_evictable", "retained_evictable_mean", "nll", "kl", "agreement", "accuracy", "nll_replayed")
 
@@ -37,6 +41,9 @@ class Result:
     @property
     def key(self) -> tuple[str, str, str]:
         return (self.sample, self.method, self.budget)
+
+
+RESULT = TypeAdapter(Result)
 
 
 def read_results(file: Path) -> list[Result]:
@@ -81,17 +88,6 @@ def settings_file(file: Path) -> Path:
 
 def _parsed(file: Path, number: int, line: str) -> Result:
     try:
-        row = json.loads(line)
-        return Result(**dict(_known(row)))
-    except (json.JSONDecodeError, TypeError, ValueError) as error:
-        raise BadResults(f"{file}, line {number}: is no result: {error}") from error
-
-
-def _known(row: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    kinds = {"sample": str, "family": str, "templated": bool, "prompt_tokens": int, "method": str, "budget": str}
-    for field in fields(Result):
-        value = row.get(field.name)
-        kind = kinds.get(field.name, int if field.name == "kept_tokens" else (int, float, type(None)))
-        if not isinstance(value, kind):
-            raise ValueError(f"{field.name}: {value!r} is of the wrong type or missing")
-        yield field.name, value
+        return RESULT.validate_json(line, strict=True)
+    except ValidationError as error:
+        raise BadResults(f"{file}, line {number}: is no result: {problems(error)}") from error

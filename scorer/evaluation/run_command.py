@@ -23,10 +23,11 @@ from scorer.adapters.fingerprint import model_fingerprint, read_config
 from scorer.adapters.shipped import find_shipped
 from scorer.adapters.weights import AdapterWeights
 from scorer.evaluation.accuracy import Grader
+from scorer.evaluation.budgets import BadBudget
 from scorer.evaluation.examine import Examiner
 from scorer.evaluation.inputs import CannotEvaluate, Precision, load_adapter, load_drafter, load_model
 from scorer.evaluation.measure import Measure
-from scorer.evaluation.methods import DEFAULT, METHODS, WITH_ADAPTER, Setting
+from scorer.evaluation.methods import DEFAULT, METHODS, WITH_ADAPTER, NotPossible, Setting
 from scorer.evaluation.methods.base import Protected
 from scorer.evaluation.results import BadResults, Result, append_results, check_settings, read_results
 from scorer.evaluation.run import Evaluation
@@ -39,7 +40,7 @@ from scorer.training.responses import end_tokens
 from scorer.training.settings import problems
 
 INTERRUPTED = 130
-EXPECTED = (AdapterError, BadLine, BadResults, CannotEvaluate, OSError)
+EXPECTED = (AdapterError, BadBudget, BadLine, BadResults, CannotEvaluate, NotPossible, OSError)
 
 
 @dataclass(frozen=True)

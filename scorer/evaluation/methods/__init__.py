@@ -49,12 +49,27 @@ class Setting:
     ends: Collection[int]
 
 
+class NotPossible(ValueError):
+    """A method that lacks what it is made with. The message says what."""
+
+
 def _policy(name: str, params: Callable[[Setting], dict[str, Any]]) -> Callable[[Setting], Method]:
     return lambda setting: ByScore(PolicyScorer(load_policy(name)(**params(setting))), setting.protected)
 
 
+def _adapter(setting: Setting, method: str) -> AdapterWeights:
+    if setting.adapter is None:
+        raise NotPossible(f"adapter: {method} needs one, and none was named and none is shipped for this model")
+    return setting.adapter
+
+
+def _lookahead(setting: Setting) -> dict[str, Any]:
+    _adapter(setting, "lookahead")
+    return {}
+
+
 def _fusion(setting: Setting) -> dict[str, Any]:
-    return {} if setting.adapter is None else setting.adapter.config.fusion.model_dump()
+    return _adapter(setting, "fused").config.fusion.model_dump()
 
 
 _window = _policy("window", lambda setting: {"window_tokens": setting.window_tokens})
@@ -72,14 +87,14 @@ def _speckv(drafter: Callable[[Setting], Drafter]) -> Callable[[Setting], Method
 
 def _model_drafter(setting: Setting) -> Drafter:
     if setting.drafter is None:
-        raise ValueError("drafter: speckv needs the folder of a smaller model; speckv_self needs none")
+        raise NotPossible("drafter: speckv needs the folder of a smaller model; speckv_self needs none")
     return ModelDrafter(setting.drafter, setting.ends)
 
 
 METHODS: dict[str, Callable[[Setting], Method]] = {
     "oracle": lambda setting: ByScore(OracleScorer("max"), setting.protected),
     "oracle_mean": lambda setting: ByScore(OracleScorer("mean"), setting.protected),
-    "lookahead": _policy("lookahead", lambda setting: {}),
+    "lookahead": _policy("lookahead", _lookahead),
     "fused": _policy("fused", _fusion),
     "window": _window,
     "streaming": _policy("streaming", lambda setting: {}),

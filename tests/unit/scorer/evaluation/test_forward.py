@@ -26,6 +26,7 @@ def test_an_answer_behind_a_cache_that_keeps_everything_has_the_logits_of_transf
         ids = torch.cat([prompt.ids, tokens])[None]
         expected = bench.case.hf_model(ids).logits[0, prompt.tokens - 1 : -1]
         torch.testing.assert_close(predicted[0], expected, rtol=1e-4, atol=1e-4)
+    assert found.replayed is not None
     # the last prompt token sees what it saw in the prefill
     torch.testing.assert_close(found.replayed[0], first, rtol=1e-4, atol=1e-4)
 
