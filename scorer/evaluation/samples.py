@@ -10,12 +10,9 @@ from typing import Any, Protocol
 
 import torch
 
-from scorer.training.data.forms import prompt_text, token_ids
+from scorer.training.data.forms import answer_ids, prompt_text, token_ids
 from scorer.training.data.longbench import read_longbench
 from scorer.training.data.sample import Answer, BadLine, Sample, parse_sample, read_rows
-
-# an answer that goes on with a word needs a blank before it, one that goes on with a value does not
-JOINS = tuple("\"'`([{<>=/\n\t ")
 
 
 class Tokenizer(Protocol):
@@ -52,11 +49,6 @@ def read_samples(file: Path, tokenizer: Tokenizer, longbench: bool) -> list[Eval
     return list(samples.values())
 
 
-def answer_text(prompt: str, answer: Answer) -> str:
-    """The answer with the blank that the end of the prompt asks for."""
-    return answer.text if prompt.endswith(JOINS) else f" {answer.text}"
-
-
 def digest(samples: Sequence[EvalSample]) -> str:
     """16 hex digits that differ when any prompt or answer does."""
     answers = [(sample.key, sample.answer and sample.answer.values) for sample in samples]
@@ -72,15 +64,12 @@ def _samples(file: Path) -> Iterator[Sample]:
 
 
 def _tokenized(sample: Sample, tokenizer: Tokenizer) -> EvalSample:
-    text, answer_ids = prompt_text(sample, tokenizer), None
-    if sample.expected is not None:
-        answer = tokenizer.encode(answer_text(text, sample.expected), add_special_tokens=False)
-        answer_ids = torch.tensor(answer, dtype=torch.int64)
+    text, answer = prompt_text(sample, tokenizer), answer_ids(sample, tokenizer)
     return EvalSample(
         key=hashlib.sha256(text.encode()).hexdigest()[:16],
         family=sample.family,
         templated=sample.form == "templated",
         ids=torch.tensor(token_ids(sample, tokenizer), dtype=torch.int64),
         answer=sample.expected,
-        answer_ids=answer_ids,
+        answer_ids=torch.tensor(answer, dtype=torch.int64) if answer else None,
     )

@@ -63,8 +63,8 @@ HEALTH = KernelHealth()
 
 
 def choose(kernel: Kernel, tensor: torch.Tensor, health: KernelHealth = HEALTH) -> Callable[..., Any]:
-    """The function of `kernel` to call on tensors that lie where `tensor` does."""
-    if not tensor.is_cuda:
+    """The function of `kernel` to call on tensors that lie where `tensor` does; only references have gradients."""
+    if not tensor.is_cuda or tensor.requires_grad:
         return kernel.reference
     if kernel.name in health.failed:
         health.fallbacks[kernel.name] += 1

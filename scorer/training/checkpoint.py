@@ -15,9 +15,10 @@ from typing import Any
 import torch
 
 from scorer.adapters.weights import AdapterWeights
+from scorer.training.fusion import FusionFit
 from scorer.training.loop import StepMetrics, TrainingState
 
-FORMAT = 1
+FORMAT = 2
 
 
 class BadCheckpoint(ValueError):
@@ -34,6 +35,7 @@ def save_checkpoint(file: Path, state: TrainingState, identity: Mapping[str, Any
         "validations": state.validations,
         "adapter": {name: tensor.detach() for name, tensor in state.adapter.tensors().items()},
         "optimiser": state.optimiser.state_dict(),
+        "fit": asdict(state.fit),
     }
     file.parent.mkdir(parents=True, exist_ok=True)
     half_made = file.with_name(file.name + ".tmp")
@@ -55,6 +57,7 @@ def load_checkpoint(file: Path, start: AdapterWeights, identity: Mapping[str, An
     with torch.no_grad():
         for name, tensor in state.adapter.tensors().items():
             tensor.copy_(content["adapter"][name])
+    state.fit = FusionFit(**{name: tensor.to(start.fusion.device) for name, tensor in content["fit"].items()})
     state.optimiser.load_state_dict(content["optimiser"])
     state.step = content["step"]
     state.metrics = [StepMetrics(**each) for each in content["metrics"]]

@@ -11,12 +11,16 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from scorer.torch_compat import declare_vision_ops
-from scorer.training.data.forms import token_ids
+from scorer.training.data.forms import answer_ids, token_ids
 from scorer.training.data.sample import BadLine, parse_sample, read_rows
+from scorer.training.prepared import TrainingPrompt
 from scorer.training.rows_forward import LookaheadModel
 
 if TYPE_CHECKING:
     from scorer.training.data.forms import ChatTokenizer
+
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 class CannotTrain(ValueError):
@@ -25,21 +29,23 @@ class CannotTrain(ValueError):
 
 @dataclass(frozen=True)
 class Prompts:
-    """Ids [T] of each prompt, on the CPU. `too_long` were left out."""
+    """On the CPU. `too_long` were left out."""
 
-    training: list[torch.Tensor]
-    validation: list[torch.Tensor]
+    training: list[TrainingPrompt]
+    validation: list[TrainingPrompt]
     too_long: int
 
     @property
     def digest(self) -> str:
-        """16 hex digits that differ when any prompt or the split does."""
-        parts = [[ids.tolist() for ids in part] for part in (self.training, self.validation)]
+        """16 hex digits that differ when any prompt, reference answer or the split does."""
+        parts = [[_plain(prompt) for prompt in part] for part in (self.training, self.validation)]
         return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
 
-def load_model(folder: Path, device: str) -> LookaheadModel:
-    """The model in Hugging Face layout: float32 on the CPU, bfloat16 elsewhere. Raises CannotTrain."""
+def load_model(folder: Path, device: str, dtype: str) -> LookaheadModel:
+    """The model in Hugging Face layout; `dtype` is a name in DTYPES. Raises CannotTrain."""
+    if dtype not in DTYPES:
+        raise CannotTrain(f"dtype: {dtype!r} is not one of {', '.join(DTYPES)}")
     if device not in ("cpu", "cuda") or (device == "cuda" and not torch.cuda.is_available()):
         raise CannotTrain(f"device: {device!r} is not one of cpu and cuda, or this machine has none")
     declare_vision_ops()
@@ -47,8 +53,7 @@ def load_model(folder: Path, device: str) -> LookaheadModel:
     from transformers.utils import logging
 
     logging.disable_progress_bar()
-    dtype = torch.float32 if device == "cpu" else torch.bfloat16
-    hf_model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, local_files_only=True).to(device)
+    hf_model = AutoModelForCausalLM.from_pretrained(folder, dtype=DTYPES[dtype], local_files_only=True).to(device)
     try:
         return LookaheadModel(hf_model)
     except ValueError as error:
@@ -66,10 +71,10 @@ def load_tokenizer(folder: Path) -> ChatTokenizer:
 def read_prompts(file: Path, tokenizer: ChatTokenizer, max_tokens: int, validation_ratio: float, seed: int) -> Prompts:
     """The prompts of a JSONL file, split by `seed`. Raises BadLine naming line and field, and CannotTrain."""
     try:
-        every = [_ids(file, number, row, tokenizer) for number, row in read_rows(file)]
+        every = [_prompt(file, number, row, tokenizer) for number, row in read_rows(file)]
     except UnicodeDecodeError as error:
         raise BadLine(f"{file}: is not UTF-8: {error.reason} at byte {error.start}") from error
-    fitting = [ids for ids in every if len(ids) <= max_tokens]
+    fitting = [prompt for prompt in every if len(prompt.ids) <= max_tokens]
     held_out = round(len(fitting) * validation_ratio)
     if validation_ratio and len(fitting) > 1:
         held_out = min(max(1, held_out), len(fitting) - 1)
@@ -80,21 +85,27 @@ def read_prompts(file: Path, tokenizer: ChatTokenizer, max_tokens: int, validati
     return Prompts(_chosen(fitting, training), _chosen(fitting, validation), len(every) - len(fitting))
 
 
-def _chosen(prompts: Sequence[torch.Tensor], indices: Sequence[int]) -> list[torch.Tensor]:
+def _chosen(prompts: Sequence[TrainingPrompt], indices: Sequence[int]) -> list[TrainingPrompt]:
     # in the order of the file
     return [prompts[index] for index in sorted(indices)]
 
 
-def _ids(file: Path, number: int, row: dict[str, Any], tokenizer: ChatTokenizer) -> torch.Tensor:
+def _plain(prompt: TrainingPrompt) -> tuple[list[int], list[int]]:
+    reference = [] if prompt.reference is None else prompt.reference.tolist()
+    return prompt.ids.tolist(), reference
+
+
+def _prompt(file: Path, number: int, row: dict[str, Any], tokenizer: ChatTokenizer) -> TrainingPrompt:
     # transformers asks for it as soon as there is a template
     from jinja2 import TemplateError
 
     try:
-        ids = token_ids(parse_sample(row), tokenizer)
+        sample = parse_sample(row)
+        ids, reference = token_ids(sample, tokenizer), answer_ids(sample, tokenizer)
     except TemplateError as error:
         raise BadLine(f"{file}, line {number}: messages: the chat template refuses them: {error}") from error
     except ValueError as error:
         raise BadLine(f"{file}, line {number}: {error}") from error
     if not ids:
         raise BadLine(f"{file}, line {number}: prompt: has no tokens")
-    return torch.tensor(ids, dtype=torch.int64)
+    return TrainingPrompt(torch.tensor(ids), torch.tensor(reference) if reference else None)

@@ -12,10 +12,12 @@ import torch
 from scorer.adapters.config import AdapterConfig
 from scorer.adapters.shapes import ModelShape
 from scorer.adapters.weights import AdapterWeights
-from scorer.training.objectives import OBJECTIVES, Objective
-from scorer.training.rows_forward import LookaheadModel
+from scorer.training.fusion import FusionFit, components, evictable
+from scorer.training.ground_truth import GroundTruth
+from scorer.training.objectives import OBJECTIVES, Objective, Seen
+from scorer.training.prepared import PreparedSamples
+from scorer.training.rows_forward import LookaheadModel, by_kv_head
 from scorer.training.settings import TrainingSettings
-from scorer.training.targets import Samples
 
 
 class Diverged(ArithmeticError):
@@ -38,6 +40,7 @@ class TrainingState:
 
     adapter: AdapterWeights
     optimiser: torch.optim.Optimizer
+    fit: FusionFit
     step: int = 0
     metrics: list[StepMetrics] = field(default_factory=list)
     # what the caller measured on the way, as plain values
@@ -47,7 +50,8 @@ class TrainingState:
     def of(cls, adapter: AdapterWeights) -> TrainingState:
         """At step 0, with a copy of `adapter`."""
         trainable = adapter.trainable()
-        return cls(trainable, torch.optim.AdamW(trainable.trained().values(), weight_decay=0.0))
+        optimiser = torch.optim.AdamW(trainable.trained().values(), weight_decay=0.0)
+        return cls(trainable, optimiser, FusionFit.start(trainable.fusion))
 
 
 def new_adapter(model: LookaheadModel, config: AdapterConfig, seed: int) -> AdapterWeights:
@@ -59,7 +63,7 @@ def new_adapter(model: LookaheadModel, config: AdapterConfig, seed: int) -> Adap
 
 
 def train(
-    model: LookaheadModel, samples: Samples, state: TrainingState, settings: TrainingSettings
+    model: LookaheadModel, samples: PreparedSamples, state: TrainingState, settings: TrainingSettings
 ) -> Iterator[StepMetrics]:
     """Takes the steps that `state` lacks, changing it, and yields after each.
 
@@ -101,19 +105,46 @@ def _order(epoch: int, samples: int, seed: int) -> list[int]:
 
 
 def _step(
-    model: LookaheadModel, samples: Samples, state: TrainingState, settings: TrainingSettings, objective: Objective
+    model: LookaheadModel,
+    samples: PreparedSamples,
+    state: TrainingState,
+    settings: TrainingSettings,
+    objective: Objective,
 ) -> tuple[float, float]:
     """Mean loss of the batch, and norm of its gradient."""
     state.optimiser.zero_grad()
-    losses = []
-    for index in sample_indices(state.step, len(samples), settings):
-        mass = model.mass(samples.prompt(index), state.adapter)["lookahead"]
-        loss = objective.loss(mass, samples.truth(index)) / settings.batch_samples
-        loss.backward()
-        losses.append(loss.item())
+    indices = sample_indices(state.step, len(samples), settings)
+    masses = model.lookahead_masses([samples.prompt(index) for index in indices], state.adapter)
+    losses = [
+        _loss(samples, index, mass, state, settings, objective) for index, mass in zip(indices, masses, strict=True)
+    ]
+    loss = torch.stack(losses).mean()
+    loss.backward()
     parameters = list(state.adapter.trained().values())
     norm = torch.nn.utils.clip_grad_norm_(parameters, settings.clip_norm).item()
-    if not math.isfinite(sum(losses)) or not math.isfinite(norm):
-        raise Diverged(f"step {state.step + 1}: loss {sum(losses)}, gradient norm {norm}; try a lower learning_rate")
+    if not math.isfinite(loss.item()) or not math.isfinite(norm):
+        raise Diverged(f"step {state.step + 1}: loss {loss.item()}, gradient norm {norm}; try a lower learning_rate")
     state.optimiser.step()
-    return sum(losses), norm
+    state.adapter = state.adapter.with_fusion(state.fit.weights(state.adapter.fusion))
+    return loss.item(), norm
+
+
+def _loss(
+    samples: PreparedSamples,
+    index: int,
+    mass: torch.Tensor,
+    state: TrainingState,
+    settings: TrainingSettings,
+    objective: Objective,
+) -> torch.Tensor:
+    """Of one sample, whose say in the fusion weights is noted on the way."""
+    truth = samples.truth(index, settings.reference_answers)
+    mixed = components(mass, samples.votes(index), state.adapter.config.fusion)
+    state.fit = state.fit.with_sample(mixed, _target(truth, state.adapter), state.adapter.fusion)
+    return objective.loss(Seen(mass, mixed, state.adapter.fusion), truth)
+
+
+def _target(truth: GroundTruth, adapter: AdapterWeights) -> torch.Tensor:
+    """What a KV head can lose, [L, Hkv, E]."""
+    wanted = by_kv_head(truth.max, adapter.fusion.shape[1])
+    return wanted[..., evictable(wanted.shape[-1], adapter.config.fusion)]

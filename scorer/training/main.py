@@ -11,22 +11,24 @@ import torch
 import typer
 from pydantic import TypeAdapter, ValidationError
 
-from scorer.adapters.config import AdapterConfig
+from scorer.adapters.config import AdapterConfig, FusionConfig
 from scorer.adapters.errors import AdapterError
 from scorer.adapters.fingerprint import model_fingerprint, read_config
 from scorer.adapters.manifest import AdapterName, ModelName
 from scorer.training.checkpoint import BadCheckpoint, load_checkpoint
 from scorer.training.data.sample import BadLine
-from scorer.training.inputs import CannotTrain, load_model, load_tokenizer, read_prompts
+from scorer.training.inputs import CannotTrain, Prompts, load_model, load_tokenizer, read_prompts
 from scorer.training.loop import Diverged, TrainingState, new_adapter
+from scorer.training.prepared import OtherSamples, PreparedSamples, Recipe, prepare
 from scorer.training.progress import counting_bar, training_bar
 from scorer.training.report import headline, save_adapter, write_metrics
-from scorer.training.run import Run, execute, prepare
+from scorer.training.rows_forward import LookaheadModel
+from scorer.training.run import Run, execute
 from scorer.training.settings import TrainingSettings, problems
 
 INTERRUPTED = 130
-CHECKPOINT, METRICS, ADAPTER = "checkpoint.pt", "metrics.json", "adapter"
-EXPECTED = (AdapterError, BadCheckpoint, BadLine, CannotTrain, Diverged, OSError)
+CHECKPOINT, METRICS, ADAPTER, PREPARED = "checkpoint.pt", "metrics.json", "adapter", "prepared"
+EXPECTED = (AdapterError, BadCheckpoint, BadLine, CannotTrain, Diverged, OtherSamples, OSError)
 
 
 @dataclass(frozen=True)
@@ -36,10 +38,12 @@ class Source:
     model: Path
     data: Path
     device: str
+    dtype: str
     max_prompt_tokens: int
     validation_ratio: float
     seed: int
-    cache_bytes: int  # for training and for validation prompts, each
+    prepared: Path
+    cache_bytes: int  # for the K/V of training and of validation prompts, each
 
 
 @dataclass(frozen=True)
@@ -81,7 +85,8 @@ def main(
     model: Annotated[Path, typer.Option(help="folder of the model, in Hugging Face layout")],
     data: Annotated[Path, typer.Option(help='JSONL with {"prompt": text} or {"messages": [...]} a line')],
     out: Annotated[Path, typer.Option(help="folder for checkpoint, metrics and the adapter")],
-    objective: Annotated[str, typer.Option(help="evictable_max or paper")] = "evictable_max",
+    objective: Annotated[str, typer.Option(help="fused_max, evictable_max or paper")] = "fused_max",
+    reference_answers: Annotated[bool, typer.Option(help="learn also from answers that the data name")] = True,
     steps: Annotated[int, typer.Option(help="optimiser steps")] = 100,
     batch: Annotated[int, typer.Option(help="samples a step")] = 8,
     learning_rate: Annotated[float, typer.Option(help="the peak; 2e-3 suits 135M models")] = 2e-3,
@@ -96,8 +101,10 @@ def main(
     alpha: Annotated[float, typer.Option(help="of the LoRA")] = 32.0,
     validation_ratio: Annotated[float, typer.Option(min=0, max=0.9, help="share of the data not trained on")] = 0.1,
     save_every: Annotated[int, typer.Option(min=1, help="steps from one validation and checkpoint to the next")] = 20,
-    cache_mib: Annotated[int, typer.Option(min=0, help="main memory for the K/V of prompts")] = 2048,
+    prepared: Annotated[Path | None, typer.Option(help="folder of prepared samples, shared by runs; in OUT")] = None,
+    cache_mib: Annotated[int, typer.Option(min=0, help="disk for the K/V of prompts in it")] = 16384,
     device: Annotated[str, typer.Option(help="cpu or cuda; empty: cuda where there is one")] = "",
+    dtype: Annotated[str, typer.Option(help="of the frozen model: bfloat16 or float32")] = "bfloat16",
     name: Annotated[str, typer.Option(help="of the adapter")] = "lookaheadkv",
     version: Annotated[int, typer.Option(min=1, help="of the adapter")] = 1,
     resume: Annotated[bool, typer.Option(help="go on from the checkpoint in the folder")] = False,
@@ -106,6 +113,7 @@ def main(
     try:
         settings = TrainingSettings(
             objective=objective,
+            reference_answers=reference_answers,
             steps=steps,
             batch_samples=batch,
             learning_rate=learning_rate,
@@ -115,9 +123,13 @@ def main(
             sink_tokens=sink_tokens,
             recent_tokens=recent_tokens,
         )
-        config = AdapterConfig(lookahead_tokens=lookahead_tokens, rank=rank, alpha=alpha)
+        fusion = FusionConfig(
+            window_tokens=settings.window_tokens, sink_tokens=sink_tokens, recent_tokens=recent_tokens
+        )
+        config = AdapterConfig(lookahead_tokens=lookahead_tokens, rank=rank, alpha=alpha, fusion=fusion)
         device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-        source = Source(model, data, device, max_prompt_tokens, validation_ratio, seed, cache_mib << 20)
+        folder = prepared or out / PREPARED
+        source = Source(model, data, device, dtype, max_prompt_tokens, validation_ratio, seed, folder, cache_mib << 20)
         _run(source, settings, config, Target(out, name, version, save_every), resume)
     except ValidationError as error:
         raise SystemExit(problems(error)) from error
@@ -154,18 +166,41 @@ def _prepared(
     prompts = read_prompts(source.data, tokenizer, source.max_prompt_tokens, source.validation_ratio, source.seed)
     if prompts.too_long:
         sys.stderr.write(f"left out {prompts.too_long} prompts of more than {source.max_prompt_tokens} tokens\n")
-    model = load_model(source.model, source.device)
-    with counting_bar("responses and targets", 2 * len(prompts.training + prompts.validation)) as on_done:
-        training = prepare(model, prompts.training, settings, source.cache_bytes, on_done)
-        validation = prepare(model, prompts.validation, settings, source.cache_bytes, on_done)
+    model = load_model(source.model, source.device, source.dtype)
+    training, validation = _samples(source, settings, model, prompts, model_config)
     identity = {
-        "model_fingerprint": model_fingerprint(model_config),
-        "prompts": prompts.digest,
-        "device": source.device,
+        **_identity(source, settings, prompts, model_config),
         **settings.model_dump(),
         **config.model_dump(),
     }
     return Run(model, training, validation, settings, target.out / CHECKPOINT, identity, target.save_every)
+
+
+def _samples(
+    source: Source, settings: TrainingSettings, model: LookaheadModel, prompts: Prompts, model_config: dict[str, Any]
+) -> tuple[PreparedSamples, PreparedSamples]:
+    """To train on, and to validate with."""
+    identity = _identity(source, settings, prompts, model_config)
+    recipe = Recipe(settings.max_response_tokens, settings.window_tokens, source.cache_bytes, identity)
+    with counting_bar("responses and targets", len(prompts.training + prompts.validation)) as on_done:
+        return (
+            prepare(model, prompts.training, source.prepared / "training", recipe, on_done),
+            prepare(model, prompts.validation, source.prepared / "validation", recipe, on_done),
+        )
+
+
+def _identity(
+    source: Source, settings: TrainingSettings, prompts: Prompts, model_config: dict[str, Any]
+) -> dict[str, Any]:
+    """All that decides over the samples."""
+    return {
+        "model_fingerprint": model_fingerprint(model_config),
+        "prompts": prompts.digest,
+        "device": source.device,
+        "dtype": source.dtype,
+        "max_response_tokens": settings.max_response_tokens,
+        "window_tokens": settings.window_tokens,
+    }
 
 
 def run_command() -> None:

@@ -1,4 +1,4 @@
-"""What the lookahead rows' mass is asked to be, as a loss; L layers, Hq query heads, T prompt tokens."""
+"""What the lookahead rows' mass is asked to be, as a loss; L layers, Hq query heads, Hkv KV heads, T prompt tokens."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Literal, Protocol
@@ -6,9 +6,19 @@ from typing import ClassVar, Literal, Protocol
 import torch
 
 from scorer.training.ground_truth import GroundTruth
+from scorer.training.rows_forward import by_kv_head
 
 # far below any share that matters; keeps log and its gradient finite where a softmax underflows
 LEAST_SHARE = 1e-20
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the rows of a sample see: the lookahead rows' mass, and what the `fused` policy mixes of all kinds."""
+
+    lookahead: torch.Tensor  # [L, Hq, T]
+    components: torch.Tensor  # [L, Hkv, E, C], distributions over the E evictable tokens; the first is lookahead's
+    fusion: torch.Tensor  # [L, Hkv, C], the present weights of the mixture
 
 
 class Objective(Protocol):
@@ -16,8 +26,8 @@ class Objective(Protocol):
 
     reads: ClassVar[Literal["mean", "max"]]  # the field of the truth
 
-    def loss(self, predicted: torch.Tensor, truth: GroundTruth) -> torch.Tensor:
-        """Of the lookahead rows' mass [L, Hq, T] float32: a scalar, 0 when there is nothing to learn."""
+    def loss(self, seen: Seen, truth: GroundTruth) -> torch.Tensor:
+        """A scalar that gradients go back from; 0 when there is nothing to learn."""
         ...
 
 
@@ -29,9 +39,9 @@ class PaperObjective:
     sink_tokens: int
     recent_tokens: int
 
-    def loss(self, predicted: torch.Tensor, truth: GroundTruth) -> torch.Tensor:
+    def loss(self, seen: Seen, truth: GroundTruth) -> torch.Tensor:
         """Over the whole prompt; tokens that are always kept count too."""
-        return divergence(predicted, truth.mean).mean()
+        return divergence(seen.lookahead, truth.mean).mean()
 
 
 @dataclass(frozen=True)
@@ -46,25 +56,53 @@ class EvictableMaxObjective:
     sink_tokens: int
     recent_tokens: int
 
-    def loss(self, predicted: torch.Tensor, truth: GroundTruth) -> torch.Tensor:
+    def loss(self, seen: Seen, truth: GroundTruth) -> torch.Tensor:
         """Of a prompt without evictable tokens it is 0, with gradient 0."""
-        evictable = slice(self.sink_tokens, max(self.sink_tokens, predicted.shape[-1] - self.recent_tokens))
+        evictable = _evictable(self, seen.lookahead.shape[-1])
         target = truth.max[..., evictable]
-        weights = target.sum(dim=-1)
-        weighted = divergence(predicted[..., evictable], target) * weights
-        return weighted.sum() / weights.sum().clamp_min(LEAST_SHARE)
+        return _weighted(divergence(seen.lookahead[..., evictable], target), target)
 
 
-OBJECTIVES: dict[str, type[PaperObjective] | type[EvictableMaxObjective]] = {
+@dataclass(frozen=True)
+class FusedMaxObjective:
+    """Ours: as evictable_max, by KV head, half of it of the lookahead rows alone and half of the `fused` mixture.
+
+    The rows learn what neither the window nor the first token sees, and still score well without them.
+    """
+
+    reads: ClassVar[Literal["mean", "max"]] = "max"
+    sink_tokens: int
+    recent_tokens: int
+
+    def loss(self, seen: Seen, truth: GroundTruth) -> torch.Tensor:
+        """Of a prompt without evictable tokens it is 0, with gradient 0."""
+        target = by_kv_head(truth.max, seen.components.shape[1])[..., _evictable(self, truth.max.shape[-1])]
+        mixture = (seen.components * seen.fusion[..., None, :]).sum(dim=-1)
+        both = divergence(seen.components[..., 0], target) + divergence(mixture, target)
+        return _weighted(both / 2, target)
+
+
+OBJECTIVES: dict[str, type[PaperObjective] | type[EvictableMaxObjective] | type[FusedMaxObjective]] = {
     "paper": PaperObjective,
     "evictable_max": EvictableMaxObjective,
+    "fused_max": FusedMaxObjective,
 }
 
 
 def divergence(predicted: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    """KL(target || predicted) in nats of masses [L, Hq, T] that need not sum to 1 -> [L, Hq]; of no tokens it is 0."""
+    """KL(target || predicted) in nats of masses [L, H, T] that need not sum to 1 -> [L, H]; of no tokens it is 0."""
     share, wanted = _shares(predicted), _shares(target)
     return torch.special.xlogy(wanted, wanted).sum(dim=-1) - (wanted * share.clamp_min(LEAST_SHARE).log()).sum(dim=-1)
+
+
+def _weighted(each: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """Mean over layers and heads [L, H] by the target's evictable mass there, that which can be lost."""
+    weights = target.sum(dim=-1)
+    return (each * weights).sum() / weights.sum().clamp_min(LEAST_SHARE)
+
+
+def _evictable(objective: EvictableMaxObjective | FusedMaxObjective, tokens: int) -> slice:
+    return slice(objective.sink_tokens, max(objective.sink_tokens, tokens - objective.recent_tokens))
 
 
 def _shares(mass: torch.Tensor) -> torch.Tensor:

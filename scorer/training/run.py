@@ -1,4 +1,4 @@
-"""A whole run: prepare the samples, take the steps, validate and save on the way."""
+"""A whole run over prepared samples: take the steps, validate and save on the way."""
 
 from __future__ import annotations
 
@@ -7,15 +7,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from scorer.training.checkpoint import save_checkpoint
 from scorer.training.interrupts import interrupts_wait
 from scorer.training.loop import TrainingState, train
-from scorer.training.responses import greedy_responses
+from scorer.training.prepared import PreparedSamples
 from scorer.training.rows_forward import LookaheadModel
 from scorer.training.settings import TrainingSettings
-from scorer.training.targets import Samples
 from scorer.training.validate import Retained, validate
 
 # hears the state, and what the last validation found, after each step
@@ -27,26 +24,12 @@ class Run:
     """What does not change during a run. `identity` is all that a checkpoint must share to go on."""
 
     model: LookaheadModel
-    training: Samples
-    validation: Samples
+    training: PreparedSamples
+    validation: PreparedSamples
     settings: TrainingSettings
     checkpoint: Path
     identity: Mapping[str, Any]
     save_every: int  # steps between validations, each followed by a checkpoint
-
-
-def prepare(
-    model: LookaheadModel,
-    prompts: Sequence[torch.Tensor],
-    settings: TrainingSettings,
-    cache_bytes: int,
-    on_done: Callable[[int], None],
-) -> Samples:
-    """Responses and targets of prompts [T]. `on_done` is told of each prompt twice: answered, then measured."""
-    device = model.frozen.embed.weight.device
-    ids = [prompt.to(device) for prompt in prompts]
-    responses = greedy_responses(model.frozen, ids, settings.max_response_tokens, on_done=on_done)
-    return Samples.make(model, ids, responses, cache_bytes, on_done)
 
 
 def execute(run: Run, state: TrainingState, on_step: OnStep) -> list[Retained] | None:

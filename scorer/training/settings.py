@@ -20,7 +20,8 @@ class TrainingSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    objective: Annotated[str, AfterValidator(_known)] = "evictable_max"
+    objective: Annotated[str, AfterValidator(_known)] = "fused_max"
+    reference_answers: bool = Field(True, description="where the data have one, what it looks at is asked for too")
     steps: int = Field(100, ge=1, description="optimiser steps; the cosine ends with the last")
     batch_samples: int = Field(8, ge=1, description="samples a step, one after the other; the paper has 32")
     learning_rate: float = Field(2e-3, gt=0, allow_inf_nan=False, description="for 135M models; the paper's 1B: 1e-3")

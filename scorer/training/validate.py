@@ -1,4 +1,4 @@
-"""How much of what the response looked at would stay in the cache, for an adapter, the oracle and the window."""
+"""How much of what the response looked at would stay in the cache, for an adapter, the window and the oracle."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ import torch
 
 from scorer.adapters.weights import AdapterWeights
 from scorer.selection import retained_mass, select
+from scorer.training.fusion import components
 from scorer.training.objectives import LEAST_SHARE
+from scorer.training.prepared import PreparedSamples
 from scorer.training.rows_forward import LookaheadModel, by_kv_head
 from scorer.training.settings import TrainingSettings
-from scorer.training.targets import Samples
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Retained:
     """
 
     of: str
-    scores: str  # lookahead, oracle or window
+    scores: str  # lookahead, fused, window or oracle
     budget_ratio: float  # kept share of the evictable tokens
     retained: float
     samples: int
@@ -36,32 +37,34 @@ Cell = tuple[str, str, float]
 
 @torch.no_grad()
 def validate(
-    model: LookaheadModel, samples: Samples, adapter: AdapterWeights, settings: TrainingSettings
+    model: LookaheadModel, samples: PreparedSamples, adapter: AdapterWeights, settings: TrainingSettings
 ) -> list[Retained]:
     """Every combination of mass, scores and budget. Samples without evictable tokens are left out."""
     found: dict[Cell, list[float]] = {}
     for index in range(len(samples)):
-        if len(samples[index].ids) > settings.sink_tokens + settings.recent_tokens:
+        if len(samples.ids(index)) > settings.sink_tokens + settings.recent_tokens:
             for cell, value in _sample(model, samples, index, adapter, settings):
                 found.setdefault(cell, []).append(value)
     return [Retained(*cell, sum(values) / len(values), len(values)) for cell, values in found.items()]
 
 
 def _sample(
-    model: LookaheadModel, samples: Samples, index: int, adapter: AdapterWeights, settings: TrainingSettings
+    model: LookaheadModel, samples: PreparedSamples, index: int, adapter: AdapterWeights, settings: TrainingSettings
 ) -> Iterator[tuple[Cell, float]]:
-    prompt, truth = samples.prompt(index), samples.truth(index)
+    prompt, truth, votes = samples.prompt(index), samples.truth(index), samples.votes(index)
     # what always stays is no merit
-    evictable = slice(settings.sink_tokens, prompt.tokens - settings.recent_tokens)
-
-    def scores_of(mass: torch.Tensor) -> torch.Tensor:
-        return by_kv_head(mass, prompt.keys[0].shape[1])[..., evictable]
-
-    seen = model.mass(prompt, adapter, window=min(settings.window_tokens, prompt.tokens))
-    scores = {"lookahead": scores_of(seen["lookahead"]), "window": scores_of(seen["window"])}
+    kept = slice(settings.sink_tokens, prompt.tokens - settings.recent_tokens)
+    heads = votes.window.shape[1]
+    lookahead = model.lookahead_masses([prompt], adapter)[0]
+    mixed = components(lookahead, votes, adapter.config.fusion)
+    scores = {
+        "lookahead": by_kv_head(lookahead, heads)[..., kept],
+        "fused": (mixed * adapter.fusion[..., None, :]).sum(dim=-1),
+        "window": votes.window[..., kept],
+    }
     for of, mass in (("mean", truth.mean), ("max", truth.max)):
-        judged = scores_of(mass).clamp_min(LEAST_SHARE)
+        judged = by_kv_head(mass, heads)[..., kept].clamp_min(LEAST_SHARE)
         for name, each in {**scores, "oracle": judged}.items():
             for ratio in settings.budget_ratios:
-                kept = select(each.contiguous(), math.ceil(ratio * each.shape[-1]), 0, 0)
-                yield (of, name, ratio), retained_mass(judged, kept).item()
+                chosen = select(each.contiguous(), math.ceil(ratio * each.shape[-1]), 0, 0)
+                yield (of, name, ratio), retained_mass(judged, chosen).item()

@@ -11,8 +11,8 @@ MODULES = sorted(
     ".".join(file.relative_to(ROOT).with_suffix("").parts)
     for folder in ("scorer", "router", "services")
     for file in (ROOT / folder).rglob("settings.py")
-    # not the helper for all of them, nor a training run, which its command line sets
-    if file.parent.name not in ("shared", "training")
+    # not the helper for all of them, nor training and evaluation, which their command lines set
+    if file.parent.name not in ("shared", "training", "evaluation")
 )
 
 

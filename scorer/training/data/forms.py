@@ -10,7 +10,10 @@ from random import Random
 from typing import Any, Protocol
 
 from scorer.training.data.families.base import Task
-from scorer.training.data.sample import Form, Sample, Split
+from scorer.training.data.sample import Answer, Form, Sample, Split
+
+# an answer that goes on with a word needs a blank before it, one that goes on with a value does not
+JOINS = tuple("\"'`([{<>=/\n\t ")
 
 
 class ChatTokenizer(Protocol):
@@ -108,6 +111,19 @@ def prompt_text(sample: Sample, tokenizer: ChatTokenizer) -> str:
 def token_ids(sample: Sample, tokenizer: ChatTokenizer) -> list[int]:
     """The prompt's tokens. A template brings its own first token, a raw prompt gets the tokenizer's."""
     return tokenizer.encode(prompt_text(sample, tokenizer), add_special_tokens=sample.form == "raw")
+
+
+def answer_text(prompt: str, answer: Answer) -> str:
+    """The answer with the blank that the end of the prompt asks for."""
+    return answer.text if prompt.endswith(JOINS) else f" {answer.text}"
+
+
+def answer_ids(sample: Sample, tokenizer: ChatTokenizer) -> list[int]:
+    """The expected answer's tokens as they would follow the prompt; none when no answer is known."""
+    if sample.expected is None:
+        return []
+    text = answer_text(prompt_text(sample, tokenizer), sample.expected)
+    return tokenizer.encode(text, add_special_tokens=False)
 
 
 def forms_of(split: Split) -> Sequence[Form]:

@@ -1,5 +1,6 @@
 """Tiny random models of the four families, as transformers builds them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,7 @@ from scorer.adapters.config import AdapterConfig
 from scorer.adapters.shapes import ModelShape
 from scorer.adapters.weights import AdapterWeights
 from scorer.training.frozen_model import Prompt
+from scorer.training.prepared import Recipe, TrainingPrompt
 from scorer.training.rows_forward import LookaheadModel
 
 PROMPT_TOKENS, LOOKAHEAD, WINDOW, FIRST = 40, 6, 8, 17
@@ -77,6 +79,22 @@ def make_case(family: str) -> Case:
     trained = {name: tensor + 0.1 * torch.randn_like(tensor) for name, tensor in untrained.tensors().items()}
     adapter = AdapterWeights.from_tensors(trained, shape, config)
     return Case(hf_model, model, ids, model.prefill(ids), untrained, adapter)
+
+
+def random_prompts(lengths: Sequence[int], seed: int) -> list[TrainingPrompt]:
+    """One a length, with a reference answer for every other."""
+    generator = torch.Generator().manual_seed(seed)
+    ids = [torch.randint(0, 97, (length,), generator=generator) for length in lengths]
+    answers = [torch.randint(0, 97, (5,), generator=generator) for _ in lengths]
+    return [
+        TrainingPrompt(each, answer if i % 2 else None)
+        for i, (each, answer) in enumerate(zip(ids, answers, strict=True))
+    ]
+
+
+def recipe(**changes: Any) -> Recipe:
+    base = {"max_response_tokens": 8, "window_tokens": 8, "cache_bytes": 1 << 30, "identity": {"prompts": "some"}}
+    return Recipe(**(base | changes))
 
 
 @pytest.fixture(scope="module", params=list(CONFIGS))

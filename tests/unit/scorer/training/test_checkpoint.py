@@ -3,23 +3,24 @@
 import pytest
 import torch
 
-from scorer.adapters.config import AdapterConfig
+from scorer.adapters.config import AdapterConfig, FusionConfig
 from scorer.training.checkpoint import BadCheckpoint, load_checkpoint, save_checkpoint
 from scorer.training.loop import TrainingState, new_adapter, train
+from scorer.training.prepared import prepare
 from scorer.training.settings import TrainingSettings
-from scorer.training.targets import Samples
+from tests.unit.scorer.training.conftest import random_prompts, recipe
 
-CONFIG = AdapterConfig(lookahead_tokens=4, rank=2, alpha=4)
+FUSION = FusionConfig(window_tokens=8, sink_tokens=2, recent_tokens=4)
+CONFIG = AdapterConfig(lookahead_tokens=4, rank=2, alpha=4, fusion=FUSION)
 SETTINGS = TrainingSettings(steps=9, batch_samples=2, learning_rate=1e-2, sink_tokens=2, recent_tokens=4)
 IDENTITY = {"settings": SETTINGS.model_dump(), "data": "abc"}
 
 
 @pytest.fixture(scope="module")
-def samples(llama):
-    generator = torch.Generator().manual_seed(7)
-    prompts = [torch.randint(0, 97, (length,), generator=generator) for length in (20, 26, 33)]
+def samples(llama, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("samples")
     # the second run must not depend on which prompts were kept
-    return Samples.make(llama.model, prompts, [ids[:5] for ids in prompts], cache_bytes=20_000)
+    return prepare(llama.model, random_prompts((20, 26, 33), 7), folder, recipe(cache_bytes=20_000))
 
 
 def start(llama):
@@ -51,6 +52,7 @@ def test_resumed_run_ends_with_the_bits_of_an_uninterrupted_one(llama, samples, 
     assert resumed.metrics == whole.metrics
     for name, tensor in whole.adapter.tensors().items():
         assert torch.equal(tensor, resumed.adapter.tensors()[name]), name
+    assert torch.equal(whole.fit.explained, resumed.fit.explained)
 
 
 def test_loaded_tensors_are_those_that_the_optimiser_moves(llama, file):
@@ -91,7 +93,7 @@ def test_damaged_file_is_refused(llama, file):
 
 def test_file_of_another_kind_is_refused(llama, file):
     torch.save({"format": 0}, file)
-    with pytest.raises(BadCheckpoint, match="not a checkpoint of format 1"):
+    with pytest.raises(BadCheckpoint, match="not a checkpoint of format 2"):
         load_checkpoint(file, start(llama), IDENTITY)
 
 

@@ -4,14 +4,16 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from scorer.adapters.config import AdapterConfig
+from scorer.adapters.config import AdapterConfig, FusionConfig
+from scorer.training.fusion import components
 from scorer.training.loop import Diverged, TrainingState, learning_rate, new_adapter, sample_indices, train
-from scorer.training.objectives import OBJECTIVES
-from scorer.training.responses import greedy_responses
+from scorer.training.objectives import OBJECTIVES, Seen
+from scorer.training.prepared import PreparedSamples, prepare
 from scorer.training.settings import TrainingSettings, problems
-from scorer.training.targets import Samples
+from tests.unit.scorer.training.conftest import random_prompts, recipe
 
-CONFIG = AdapterConfig(lookahead_tokens=4, rank=2, alpha=4)
+FUSION = FusionConfig(window_tokens=8, sink_tokens=2, recent_tokens=4)
+CONFIG = AdapterConfig(lookahead_tokens=4, rank=2, alpha=4, fusion=FUSION)
 
 
 def settings(**changes):
@@ -20,10 +22,8 @@ def settings(**changes):
 
 
 @pytest.fixture(scope="module")
-def samples(llama):
-    generator = torch.Generator().manual_seed(6)
-    prompts = [torch.randint(0, 97, (length,), generator=generator) for length in (20, 26, 33, 40)]
-    return Samples.make(llama.model, prompts, greedy_responses(llama.model.frozen, prompts, 8))
+def samples(llama, tmp_path_factory):
+    return prepare(llama.model, random_prompts((20, 26, 33, 40), 6), tmp_path_factory.mktemp("samples"), recipe())
 
 
 def run(llama, samples, wanted):
@@ -49,25 +49,26 @@ def test_only_the_adapter_changes_and_all_of_it(llama, samples):
     list(train(llama.model, samples, state, settings(steps=4, warmup_steps=0)))
     assert all(torch.equal(tensor, before[name]) for name, tensor in llama.hf_model.state_dict().items())
     assert all(torch.equal(tensor, kept[name]) for name, tensor in start.tensors().items())
-    assert not any(torch.equal(tensor, kept[name]) for name, tensor in state.adapter.trained().items())
+    assert not any(torch.equal(tensor, kept[name]) for name, tensor in state.adapter.tensors().items())
 
 
 def test_same_seed_gives_the_same_weights_and_another_seed_others(llama, samples):
     first, second, other = (run(llama, samples, settings(steps=6, seed=seed)) for seed in (0, 0, 1))
     assert first.metrics == second.metrics
-    for name, tensor in first.adapter.trained().items():
+    for name, tensor in first.adapter.tensors().items():
         assert torch.equal(tensor, second.adapter.tensors()[name]), name
-        assert not torch.equal(tensor, other.adapter.trained()[name]), name
+        assert not torch.equal(tensor, other.adapter.tensors()[name]), name
 
 
 def test_accumulated_gradient_is_that_of_the_mean_loss(llama, samples):
     wanted = settings(batch_samples=3, steps=1, warmup_steps=0, clip_norm=1e9)
     objective = OBJECTIVES[wanted.objective](2, 4)
     adapter = new_adapter(llama.model, CONFIG, 0).trainable()
-    losses = [
-        objective.loss(llama.model.mass(samples.prompt(i), adapter)["lookahead"], samples.truth(i))
-        for i in sample_indices(0, 4, wanted)
-    ]
+    losses = []
+    for i in sample_indices(0, 4, wanted):
+        mass = llama.model.mass(samples.prompt(i), adapter)["lookahead"]
+        seen = Seen(mass, components(mass, samples.votes(i), FUSION), adapter.fusion)
+        losses.append(objective.loss(seen, samples.truth(i, with_reference=True)))
     torch.stack(losses).mean().backward()
     gradients = [torch.as_tensor(tensor.grad) for tensor in adapter.trained().values()]
     norm = torch.stack([gradient.norm() for gradient in gradients]).norm().item()
@@ -102,10 +103,10 @@ def test_divergence_is_told_and_leaves_the_weights(llama, samples):
     assert (state.step, state.metrics) == (0, [])
 
 
-def test_no_samples_are_refused(llama):
+def test_no_samples_are_refused(llama, tmp_path):
     state = TrainingState.of(new_adapter(llama.model, CONFIG, 0))
     with pytest.raises(ValueError, match="samples: there are none"):
-        list(train(llama.model, Samples(llama.model, 0), state, settings()))
+        list(train(llama.model, PreparedSamples(llama.model, tmp_path, 0), state, settings()))
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from transformers import PreTrainedTokenizerFast
 from scorer.adapters.fingerprint import read_config
 from scorer.adapters.folder import read_folder
 from scorer.adapters.weights import load_weights
-from scorer.training import loop
+from scorer.training import loop, prepared
 from scorer.training import run as run_module
 from scorer.training.main import main
 
@@ -55,7 +55,7 @@ def read(folder, out):
     return read_folder(out / "adapter", read_config(folder))
 
 
-@pytest.mark.parametrize("objective", ["evictable_max", "paper"])
+@pytest.mark.parametrize("objective", ["fused_max", "evictable_max", "paper"])
 def test_writes_a_verified_adapter_and_its_metrics(folder, data, tmp_path, objective, capsys):
     train(folder, data, tmp_path / "out", objective=objective)
     bundle = read(folder, tmp_path / "out")
@@ -99,11 +99,19 @@ def test_interrupt_before_the_first_step_is_one_sentence(folder, data, tmp_path,
     def interrupted(*args, **kwargs):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(run_module, "greedy_responses", interrupted)
+    monkeypatch.setattr(prepared, "greedy_responses", interrupted)
     with pytest.raises(SystemExit) as stopped:
         train(folder, data, tmp_path / "out")
     assert stopped.value.code == 130
     assert capsys.readouterr().err.endswith("stopped; no step since the last checkpoint was kept\n")
+
+
+def test_runs_with_other_objectives_share_prepared_samples(folder, data, tmp_path, monkeypatch):
+    train(folder, data, tmp_path / "one", prepared=tmp_path / "samples")
+    monkeypatch.setattr(prepared, "greedy_responses", None)
+    train(folder, data, tmp_path / "two", prepared=tmp_path / "samples", objective="paper")
+    with pytest.raises(SystemExit, match="holds other samples; max_response_tokens: 5, prepared with 6"):
+        train(folder, data, tmp_path / "three", prepared=tmp_path / "samples", max_response_tokens=5)
 
 
 @pytest.mark.parametrize(
@@ -135,6 +143,7 @@ def test_data_of_another_encoding_is_named(folder, tmp_path):
         ({"name": "Not A Name"}, "name or folder of the model: "),
         ({"max_prompt_tokens": 3}, "none has at most 3 tokens"),
         ({"device": "abacus"}, "device: 'abacus' is not one of cpu and cuda"),
+        ({"dtype": "int4"}, "dtype: 'int4' is not one of float32, bfloat16"),
         ({"resume": True}, "checkpoint.pt does not exist, so there is nothing to resume"),
         ({"learning_rate": 1e30, "warmup": 0}, "try a lower learning_rate"),
     ],
@@ -158,8 +167,8 @@ def test_earlier_work_is_not_replaced(folder, data, tmp_path):
 def test_other_settings_do_not_resume(folder, data, tmp_path):
     train(folder, data, tmp_path / "out")
     (tmp_path / "out" / "adapter").rename(tmp_path / "elsewhere")
-    with pytest.raises(SystemExit, match="is of another run; .*seed: 1, saved with 0"):
-        train(folder, data, tmp_path / "out", resume=True, seed=1)
+    with pytest.raises(SystemExit, match="is of another run; .*rank: 3, saved with 2"):
+        train(folder, data, tmp_path / "out", resume=True, rank=3)
 
 
 def test_one_prompt_trains_without_validation(folder, tmp_path):

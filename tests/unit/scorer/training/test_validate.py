@@ -1,30 +1,39 @@
-"""Retained mass of the three kinds of scores."""
+"""Retained mass of the four kinds of scores."""
+
+from dataclasses import replace
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
+from scorer.adapters.config import FusionConfig
 from scorer.training.loop import TrainingState, train
-from scorer.training.responses import greedy_responses
+from scorer.training.prepared import prepare
 from scorer.training.rows_forward import by_kv_head
 from scorer.training.settings import TrainingSettings
-from scorer.training.targets import Samples
 from scorer.training.validate import validate
+from tests.unit.scorer.training.conftest import random_prompts, recipe
 
+FUSION = FusionConfig(window_tokens=8, sink_tokens=2, recent_tokens=4)
 SETTINGS = TrainingSettings(
     steps=30, batch_samples=2, learning_rate=1e-2, sink_tokens=2, recent_tokens=4, window_tokens=8
 )
 
 
 @pytest.fixture(scope="module")
-def samples(llama):
-    generator = torch.Generator().manual_seed(8)
-    prompts = [torch.randint(0, 97, (length,), generator=generator) for length in (26, 6, 40)]
-    return Samples.make(llama.model, prompts, greedy_responses(llama.model.frozen, prompts, 8))
+def samples(llama, tmp_path_factory):
+    return prepare(llama.model, random_prompts((26, 6, 40), 8), tmp_path_factory.mktemp("samples"), recipe())
 
 
 @pytest.fixture(scope="module")
-def before(llama, samples):
-    return validate(llama.model, samples, llama.untrained, SETTINGS)
+def untrained(llama):
+    config = llama.untrained.config.model_copy(update={"fusion": FUSION})
+    return replace(llama.untrained, config=config)
+
+
+@pytest.fixture(scope="module")
+def before(llama, samples, untrained):
+    return validate(llama.model, samples, untrained, SETTINGS)
 
 
 def by_cell(rows):
@@ -32,7 +41,7 @@ def by_cell(rows):
 
 
 def test_every_combination_is_measured_on_samples_with_evictable_tokens(before):
-    assert len(by_cell(before)) == len(before) == 2 * 3 * 3
+    assert len(by_cell(before)) == len(before) == 2 * 4 * 3
     # the prompt of six tokens is all sinks and recent
     assert {row.samples for row in before} == {2}
 
@@ -40,7 +49,7 @@ def test_every_combination_is_measured_on_samples_with_evictable_tokens(before):
 def test_oracle_retains_most_and_more_budget_retains_more(before):
     cells = by_cell(before)
     for of in ("mean", "max"):
-        for scores in ("lookahead", "window"):
+        for scores in ("lookahead", "fused", "window"):
             shares = [cells[of, scores, ratio] for ratio in SETTINGS.budget_ratios]
             assert shares == sorted(shares)
             for ratio in SETTINGS.budget_ratios:
@@ -57,8 +66,8 @@ def test_oracle_is_the_share_of_the_largest_masses(llama, samples, before):
     assert by_cell(before)["max", "oracle", 0.2] == pytest.approx(torch.stack(shares).mean().item(), rel=1e-5)
 
 
-def test_training_raises_what_lookahead_rows_retain(llama, samples, before):
-    state = TrainingState.of(llama.untrained)
+def test_training_raises_what_lookahead_rows_retain(llama, samples, untrained, before):
+    state = TrainingState.of(untrained)
     list(train(llama.model, samples, state, SETTINGS))
     after = by_cell(validate(llama.model, samples, state.adapter, SETTINGS))
     assert after["max", "lookahead", 0.2] > by_cell(before)["max", "lookahead", 0.2] + 0.02
@@ -68,13 +77,21 @@ def test_training_raises_what_lookahead_rows_retain(llama, samples, before):
             assert after[of, scores, 0.2] == by_cell(before)[of, scores, 0.2]
 
 
-def test_sinks_and_recent_tokens_do_not_count(llama, samples):
-    kept = samples[0].truth
-    changed = Samples.make(llama.model, [samples[0].ids], [samples[0].response_ids])
-    changed[0].truth.mean[..., :2] *= 100
-    changed[0].truth.max[..., -4:] *= 100
-    assert not torch.equal(changed[0].truth.max, kept.max)
-    one = Samples.make(llama.model, [samples[0].ids], [samples[0].response_ids])
-    assert validate(llama.model, changed, llama.untrained, SETTINGS) == validate(
-        llama.model, one, llama.untrained, SETTINGS
-    )
+def test_fused_is_the_policy_with_the_weights_of_the_adapter(llama, samples, untrained):
+    weights = torch.zeros_like(untrained.fusion)
+    weights[..., 0] = 1
+    cells = by_cell(validate(llama.model, samples, untrained.with_fusion(weights), SETTINGS))
+    for ratio in SETTINGS.budget_ratios:
+        assert cells["max", "fused", ratio] == cells["max", "lookahead", ratio]
+
+
+def test_sinks_and_recent_tokens_do_not_count(llama, untrained, tmp_path):
+    prompts = random_prompts((26,), 8)
+    samples = prepare(llama.model, prompts, tmp_path, recipe())
+    before = validate(llama.model, samples, untrained, SETTINGS)
+    file = tmp_path / "000000.safetensors"
+    tensors = load_file(file)
+    tensors["mean"][..., :2] *= 100
+    tensors["max"][..., -4:] *= 100
+    save_file(tensors, file)
+    assert validate(llama.model, samples, untrained, SETTINGS) == before
