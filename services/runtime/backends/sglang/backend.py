@@ -18,14 +18,11 @@ from services.runtime.adapters import AdapterChoice, choose_adapter
 from services.runtime.backends.base import EngineFailed, EngineOutput, EngineRequest, Finish, Load, ModelInfo
 from services.runtime.backends.sglang.engine import EngineSignals, KvEngine, Launched, launch
 from services.runtime.backends.sglang.request_state import PARAMS_KEY
+from services.runtime.backends.sglang.warm_up import problem, warm_up_request
 from services.runtime.eviction import EvictionPlan, EvictionReport
 from services.runtime.settings import RuntimeSettings
 from services.shared.errors import InvalidArgument, Unavailable, Violation
 from services.shared.generation import Sampling
-
-# the warm-up prompt is this many times its budget, so that any page size leaves something to evict
-WARM_UP_FACTOR = 4
-WARM_UP_BUDGET_TOKENS = 64
 
 T = TypeVar("T")
 
@@ -107,28 +104,17 @@ class SglangBackend:
 
     async def _prove_eviction(self) -> None:
         """Raise EngineFailed unless `window` works on a first prompt; do without an adapter whose policies do not."""
-        problem = await self._try_policy("window")
-        if problem:
-            raise EngineFailed(problem)
-        if self.info.adapter:
-            problem = await self._try_policy("fused")
-            self.info = replace(self.info, adapter=None if problem else self.info.adapter, adapter_problem=problem)
+        if why := await self._try_policy("window"):
+            raise EngineFailed(why)
+        if self.info.adapter and (why := await self._try_policy("fused")):
+            self.info = replace(self.info, adapter=None, adapter_problem=why)
 
     async def _try_policy(self, policy: str) -> str:
-        """Answer one prompt with eviction. Why the plugin did not report that it took place; empty when it did."""
-        page = self._tokenizer_manager.server_args.page_size or 1
-        prompt = WARM_UP_FACTOR * max(WARM_UP_BUDGET_TOKENS, page)
-        plan = EvictionPlan(policy, {}, WARM_UP_BUDGET_TOKENS, sink_tokens=4, recent_tokens=32)
-        sampling = Sampling(max_new_tokens=2, temperature=0, ignore_eos=True)
+        """Why a first prompt does not prove that `policy` works; empty when it does."""
         finish: Finish | None = None
-        async for output in self.generate(EngineRequest("warm-up", tuple(range(100, 100 + prompt)), sampling, plan)):
+        async for output in self.generate(warm_up_request(policy, self._tokenizer_manager.server_args.page_size or 1)):
             finish = output.finish
-        report = finish.eviction if finish else None
-        if report is None:
-            return "SGLang answered without an eviction report: the plugin is not active in its scheduler"
-        if report.skipped:
-            return f"eviction by {policy} did not work on a first prompt of {prompt} tokens: {report.skipped}"
-        return ""
+        return problem(policy, finish.eviction if finish else None)
 
 
 async def _in_lasting_thread(work: Callable[[], T]) -> T:

@@ -73,8 +73,9 @@ def _choose(scheduler: Any, jobs: Sequence[Job]) -> Iterator[tuple[Job, torch.Te
     for job, seen in zip(fresh, observations, strict=True):
         try:
             kept, retained = _select(job, seen)
-        except ValueError as error:
-            keep_whole(job.req, job.state, str(error))
+        except Exception as error:
+            logger.exception("selection failed", request=job.req.rid)
+            keep_whole(job.req, job.state, f"selection failed: {error}")
             continue
         report = PendingReport(job.budget_tokens, retained_mass=retained, scoring=watch)
         if job.adapter:
