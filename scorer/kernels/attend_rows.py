@@ -59,8 +59,13 @@ def attend_rows_reference(
 
 
 def _behind(pool: torch.Tensor, slots: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
-    # whole rows are copied several times faster than by indexing
-    return torch.cat([pool.index_select(0, slots), rows])
+    # whole rows are copied several times faster than by indexing, and once
+    if pool.dtype != rows.dtype:
+        return torch.cat([pool.index_select(0, slots), rows])
+    behind = pool.new_empty(len(slots) + len(rows), *pool.shape[1:])
+    torch.index_select(pool, 0, slots, out=behind[: len(slots)])
+    behind[len(slots) :] = rows
+    return behind
 
 
 def _attend_group(

@@ -29,11 +29,11 @@ def compact_kv(
 def compact_kv_reference(
     layers: Sequence[Sequence[torch.Tensor]], source: torch.Tensor, kept: torch.Tensor, target: torch.Tensor
 ) -> None:
-    """`compact_kv` with indexing."""
-    heads = torch.arange(kept.shape[1], device=kept.device)[:, None]
+    """`compact_kv` with a copy for each head, which is several times faster than indexing by slot and head."""
     for buffers, from_slots in zip(layers, source[kept], strict=True):
         for buffer in buffers:
-            buffer[target] = buffer[from_slots, heads].transpose(0, 1)
+            gathered = [buffer[:, head].index_select(0, slots) for head, slots in enumerate(from_slots)]
+            buffer[target] = torch.stack(gathered, dim=1)
 
 
 def compact_kv_triton(
