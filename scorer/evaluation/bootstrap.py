@@ -41,16 +41,16 @@ def difference(values: Sequence[float], reference: Sequence[float], seed: int) -
 
 
 def closed(values: Sequence[float], worst: Sequence[float], best: Sequence[float], seed: int) -> Estimate:
-    """The share of the way from `worst` to `best` that `values` go: 1 at best, below 0 beyond worst. NaN without a way.
+    """The share of the way from `worst` to `best` that `values` go: 1 at best, below 0 beyond worst, 0 without a way.
 
     Samples are drawn with all three of their values, so that what they share cancels.
     """
 
     def share(value: Floats, worst: Floats, best: Floats, axis: int) -> Floats:
-        way = np.mean(worst, axis=axis) - np.mean(best, axis=axis)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            found: Floats = (np.mean(worst, axis=axis) - np.mean(value, axis=axis)) / way
-        return found
+        start, way = np.mean(worst, axis=axis), np.mean(worst, axis=axis) - np.mean(best, axis=axis)
+        went = np.asarray(start - np.mean(value, axis=axis))
+        # a resample may have no way to go; it then goes nothing of it
+        return np.divide(went, way, out=np.zeros_like(went), where=way != 0)
 
     return _estimate([values, worst, best], share, seed)
 
@@ -58,7 +58,7 @@ def closed(values: Sequence[float], worst: Sequence[float], best: Sequence[float
 def _estimate(columns: Sequence[Sequence[float]], statistic: Callable[..., Any], seed: int) -> Estimate:
     data = tuple(np.asarray(column, dtype=np.float64) for column in columns)
     value = float(statistic(*data, axis=0))
-    if len(data[0]) == 1 or not np.isfinite(value):
+    if len(data[0]) == 1:
         return Estimate(value, value, value, len(data[0]))
     drawn = bootstrap(
         data,

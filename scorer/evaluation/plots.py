@@ -30,11 +30,11 @@ MARKS = "osD^v<>P*X"
 def plot_metric(rows: Sequence[Row], metric: str, prompt_tokens: str, file: Path) -> bool:
     """Write a PNG of a metric over the relative budgets, or the absolute ones where there are more of these.
 
-    Solid lines are templated prompts, dashed ones raw. False, and nothing written, when there is nothing to show.
+    Solid lines and marks are templated prompts, dashed lines and hollow marks raw ones. False, and nothing written, when there is nothing to show.
     """
     chosen = [row for row in rows if row["metric"] == metric and row["prompt_tokens"] == prompt_tokens]
     budgets = _budgets(chosen)
-    chosen = [row for row in chosen if row["budget"] in budgets and row["mean"] is not None]
+    chosen = [row for row in chosen if row["budget"] in budgets]
     families = sorted({row["family"] for row in chosen})
     if not families:
         return False
@@ -48,7 +48,7 @@ def plot_metric(rows: Sequence[Row], metric: str, prompt_tokens: str, file: Path
         panel.set_axis_off()
     handles, names = figure.axes[0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside lower center", ncols=6, fontsize="small")
-    figure.suptitle(f"{TITLES.get(metric, metric)}, prompts of {prompt_tokens} tokens; solid templated, dashed raw")
+    figure.suptitle(f"{TITLES.get(metric, metric)}, prompts of {prompt_tokens} tokens; solid templated, dashed and hollow raw")
     figure.savefig(file, dpi=110)
     return True
 
@@ -63,11 +63,12 @@ def _panel(panel: Axes, rows: Sequence[Row], budgets: Sequence[str], methods: Se
                 places,
                 means,
                 linestyle="-" if templated else "--",
+                fillstyle="full" if templated else "none",
                 linewidth=2 if method in (FULL, "lookahead", "fused") else 1,
                 label=label(method) if templated else None,
                 color=colormaps[COLOURS](index % 20),
                 marker=MARKS[index % len(MARKS)],
-                markersize=3,
+                markersize=4,
             )
     panel.set_xticks(range(len(budgets)), budgets)
     panel.grid(alpha=0.3)

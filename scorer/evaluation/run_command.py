@@ -40,6 +40,15 @@ from scorer.training.responses import end_tokens
 from scorer.training.settings import problems
 
 INTERRUPTED = 130
+# metrics, and what they are called where there is little room
+SHOWN = {
+    "retained_evictable": "retained",
+    "nll": "nll",
+    "nll_replayed": "replayed",
+    "kl": "kl",
+    "agreement": "agree",
+    "accuracy": "right",
+}
 EXPECTED = (AdapterError, BadBudget, BadLine, BadResults, CannotEvaluate, NotPossible, OSError)
 
 
@@ -192,13 +201,14 @@ def _show(results: Sequence[Result], json: bool) -> None:
     rows = defaultdict(list)
     for result in results:
         rows[result.budget, result.method].append(result)
-    names = ("retained_evictable", "nll", "nll_replayed", "kl", "agreement", "accuracy")
     table = Table(title="means over all samples; `report` makes tables by family", title_justify="left")
-    for name in ("budget", "method", "n", *names):
-        table.add_column(name, justify="left" if name in ("budget", "method") else "right")
+    for name in ("budget", "method"):
+        table.add_column(name, no_wrap=True)
+    for name in ("n", *SHOWN.values()):
+        table.add_column(name, justify="right")
     means = []
     for (label, method), cell in sorted(rows.items()):
-        figures = {name: _mean([getattr(result, name) for result in cell]) for name in names}
+        figures = {name: _mean([getattr(result, name) for result in cell]) for name in SHOWN}
         means.append({"budget": label, "method": method, "n": len(cell), **figures})
         cells = ["-" if value is None else f"{value:.3f}" for value in figures.values()]
         table.add_row(label, method, str(len(cell)), *cells)

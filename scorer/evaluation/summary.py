@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -62,13 +61,8 @@ def _row(cell: Cell, method: str, metric: str, estimate: Estimate) -> dict[str, 
         "budget": cell.budget,
         "method": method,
         "metric": metric,
-        "mean": _number(estimate.mean),
-        "lo": _number(estimate.lo),
-        "hi": _number(estimate.hi),
+        "mean": round(estimate.mean, 5),
+        "lo": round(estimate.lo, 5),
+        "hi": round(estimate.hi, 5),
         "n": estimate.n,
     }
-
-
-def _number(value: float) -> float | None:
-    # JSON has no NaN; a resampled gap may have none to close
-    return round(value, 5) if math.isfinite(value) else None

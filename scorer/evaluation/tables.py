@@ -59,10 +59,7 @@ def by_cell(rows: Sequence[Row], metric: str, budget: str) -> str:
 
 
 def _figure(row: Row | None) -> str:
-    if row is None or row["mean"] is None:
-        return "-"
-    ends = "" if row["lo"] is None or row["hi"] is None else f" <sub>{row['lo']:.2f} to {row['hi']:.2f}</sub>"
-    return f"{row['mean']:.3f}{ends}"
+    return "-" if row is None else f"{row['mean']:.3f} <sub>{row['lo']:.2f} to {row['hi']:.2f}</sub>"
 
 
 def _line(cells: Sequence[str]) -> str:

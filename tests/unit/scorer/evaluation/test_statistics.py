@@ -1,6 +1,5 @@
 """Intervals, gaps, cells and verdicts, by hand where a hand can."""
 
-import math
 from pathlib import Path
 
 import pytest
@@ -52,7 +51,13 @@ def test_differences_are_of_pairs():
 def test_the_gap_is_closed_from_the_worst_to_the_best():
     assert closed([2.0, 3.0], [4.0, 6.0], [1.0, 1.0], seed=0).mean == pytest.approx(2.5 / 4)
     assert closed([5.0, 7.0], [4.0, 6.0], [1.0, 1.0], seed=0).mean == pytest.approx(-1 / 4)
-    assert math.isnan(closed([1.0, 2.0], [1.0, 2.0], [1.0, 2.0], seed=0).mean)
+    assert closed([1.0, 2.0], [1.0, 2.0], [1.0, 2.0], seed=0).mean == 0
+
+
+def test_a_resample_without_a_gap_closes_nothing_of_it():
+    # of the two samples only one has a gap, and a quarter of the resamples draw the other twice
+    found = closed([1.0, 1.0], [1.0, 3.0], [1.0, 1.0], seed=0)
+    assert (found.mean, found.lo, found.hi) == (1.0, 0.0, 1.0)
 
 
 @pytest.mark.parametrize(("label", "tokens"), [("20%", 121), ("128", 128), ("1%", 36), ("12.5%", 76)])
