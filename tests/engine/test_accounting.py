@@ -13,7 +13,14 @@ from tests.processes import AT_DEADLINE, poll
 
 MIXED_REQUESTS = 200
 IN_FLIGHT = 6
-PLANS = (None, Eviction("window", 64), Eviction("streaming", 64), Eviction("window", 96, sinks=8, recent=16))
+PLANS = (
+    None,
+    Eviction("window", 64),
+    Eviction("streaming", 64),
+    Eviction("window", 96, sinks=8, recent=16),
+    Eviction("lookahead", 64),
+    Eviction("fused", 64),
+)
 
 
 def run_one(runtime, ids, plan, cancel_after):
