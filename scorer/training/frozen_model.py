@@ -31,6 +31,15 @@ class Prompt:
     def tokens(self) -> int:
         return len(self.ids)
 
+    @property
+    def kv_bytes(self) -> int:
+        return sum(tensor.nbytes for tensor in (*self.keys, *self.values))
+
+    def to(self, device: torch.device) -> Prompt:
+        """The same prompt on `device`."""
+        keys, values = (tuple(tensor.to(device) for tensor in part) for part in (self.keys, self.values))
+        return Prompt(self.ids.to(device), keys, values)
+
 
 class FrozenModel:
     """The parts of a Llama, Mistral, Qwen2 or Qwen3 model that the rows pass through."""
@@ -43,12 +52,6 @@ class FrozenModel:
         decoder = hf_model.model
         self.layers = list(decoder.layers)
         self.embed, self.rotary = decoder.embed_tokens, decoder.rotary_emb
-
-    @property
-    def kv_bytes_per_token(self) -> int:
-        """Of keys and values, all layers and heads."""
-        projection = self.layers[0].self_attn.k_proj
-        return 2 * len(self.layers) * int(projection.out_features) * int(self.embed.weight.itemsize)
 
     @torch.no_grad()
     def prefill(self, ids: torch.Tensor) -> Prompt:

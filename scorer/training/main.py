@@ -102,7 +102,7 @@ def main(
     validation_ratio: Annotated[float, typer.Option(min=0, max=0.9, help="share of the data not trained on")] = 0.1,
     save_every: Annotated[int, typer.Option(min=1, help="steps from one validation and checkpoint to the next")] = 20,
     prepared: Annotated[Path | None, typer.Option(help="folder of prepared samples, shared by runs; in OUT")] = None,
-    cache_mib: Annotated[int, typer.Option(min=0, help="disk for the K/V of prompts in it")] = 16384,
+    cache_mib: Annotated[int, typer.Option(min=0, help="main memory for the K/V of prompts")] = 8192,
     device: Annotated[str, typer.Option(help="cpu or cuda; empty: cuda where there is one")] = "",
     dtype: Annotated[str, typer.Option(help="of the frozen model: bfloat16 or float32")] = "bfloat16",
     name: Annotated[str, typer.Option(help="of the adapter")] = "lookaheadkv",

@@ -1,7 +1,7 @@
-"""What each step reads of a sample: prompt K/V, ground truth and votes, computed once and kept in a folder.
+"""What each step reads of a sample: ground truth and votes, computed once and kept in a folder, and prompt K/V.
 
-Runs with other objectives share the folder, and a run that was stopped goes on with what is there.
-L, Hq, Hkv, T as in `frozen_model.py`.
+Runs with other objectives share the folder, and a run that was stopped goes on with what is there. K/V are ten times
+as large and one prefill away, so they stay in main memory. L, Hq, Hkv, T as in `frozen_model.py`.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Recipe:
 
     max_response_tokens: int
     window_tokens: int
-    cache_bytes: int  # for prompt K/V on disk; the first that fit are kept, the others prefilled again at each use
+    cache_bytes: int  # main memory for prompt K/V; those that do not fit are prefilled again at each use
     identity: Mapping[str, Any]
 
 
@@ -60,10 +60,12 @@ class Votes:
 class PreparedSamples:
     """The samples of a folder, in order. Tensors come to the model's device in float32, K/V in the model's dtype."""
 
-    def __init__(self, model: LookaheadModel, folder: Path, count: int) -> None:
+    def __init__(self, model: LookaheadModel, folder: Path, count: int, cache_bytes: int) -> None:
         self._model = model
         self._folder = folder
         self._count = count
+        self._free_bytes = cache_bytes
+        self._kept: dict[int, Prompt] = {}
 
     def __len__(self) -> int:
         return self._count
@@ -74,10 +76,19 @@ class PreparedSamples:
 
     def prompt(self, index: int) -> Prompt:
         """The prefilled prompt."""
-        found = self._read(index, "ids", "keys", "values")
-        if "keys" not in found:
-            return self._model.prefill(found["ids"])
-        return Prompt(found["ids"], found["keys"].unbind(0), found["values"].unbind(0))
+        if index in self._kept:
+            return self._kept[index].to(self._model.device)
+        prompt = self._model.prefill(self.ids(index))
+        # the first that fit stay: with one use per epoch, replacing the oldest would never hit
+        if prompt.kv_bytes <= self._free_bytes:
+            self._free_bytes -= prompt.kv_bytes
+            self._kept[index] = prompt.to(torch.device("cpu"))
+        return prompt
+
+    @property
+    def kept_prompts(self) -> int:
+        """How many prompts' K/V are in memory."""
+        return len(self._kept)
 
     def truth(self, index: int, with_reference: bool = False) -> GroundTruth:
         """Of the model's own response, [L, Hq, T]; the maximum also over the reference answer's rows, if asked to."""
@@ -110,7 +121,6 @@ def prepare(
     `on_done` hears how many are ready. Raises OtherSamples when the folder holds samples of other prompts or settings.
     """
     _check_identity(folder, recipe.identity)
-    kept = _kept_prompts(model, prompts, recipe.cache_bytes)
     for batch in _batches(prompts):
         missing = [index for index in batch if not _file(folder, index).exists()]
         if missing:
@@ -119,14 +129,14 @@ def prepare(
             answered = greedy_responses(model.frozen, ids, recipe.max_response_tokens)
             for index, response in zip(batch, answered, strict=True):
                 if index in missing:
-                    tensors = _measure(model, prompts[index], response, recipe, index in kept)
+                    tensors = _measure(model, prompts[index], response, recipe)
                     _save(_file(folder, index), tensors)
         on_done(len(batch))
-    return PreparedSamples(model, folder, len(prompts))
+    return PreparedSamples(model, folder, len(prompts), recipe.cache_bytes)
 
 
 def _measure(
-    model: LookaheadModel, sample: TrainingPrompt, response: torch.Tensor, recipe: Recipe, with_prompt: bool
+    model: LookaheadModel, sample: TrainingPrompt, response: torch.Tensor, recipe: Recipe
 ) -> dict[str, torch.Tensor]:
     prompt = model.prefill(sample.ids.to(model.device))
     truth = ground_truth(model.frozen, prompt, response)
@@ -144,8 +154,6 @@ def _measure(
         masses["reference_max"] = ground_truth(model.frozen, prompt, sample.reference.to(model.device)).max
     tensors = {name: mass.to(MASS_DTYPE) for name, mass in masses.items()}
     tensors |= {"ids": prompt.ids, "response_ids": response}
-    if with_prompt:
-        tensors |= {"keys": torch.stack(prompt.keys), "values": torch.stack(prompt.values)}
     return {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
 
 
@@ -153,17 +161,6 @@ def _batches(prompts: Sequence[TrainingPrompt]) -> Iterator[list[int]]:
     # neighbours in length share a batch, so that little is padding
     order = sorted(range(len(prompts)), key=lambda i: len(prompts[i].ids))
     yield from (order[start : start + BATCH_PROMPTS] for start in range(0, len(order), BATCH_PROMPTS))
-
-
-def _kept_prompts(model: LookaheadModel, prompts: Sequence[TrainingPrompt], cache_bytes: int) -> set[int]:
-    """The first prompts whose K/V fit: with one use per epoch, replacing the oldest would never hit."""
-    kept: set[int] = set()
-    for index, prompt in enumerate(prompts):
-        size_bytes = len(prompt.ids) * model.frozen.kv_bytes_per_token
-        if size_bytes <= cache_bytes:
-            cache_bytes -= size_bytes
-            kept.add(index)
-    return kept
 
 
 def _check_identity(folder: Path, identity: Mapping[str, Any]) -> None:

@@ -106,7 +106,7 @@ def test_divergence_is_told_and_leaves_the_weights(llama, samples):
 def test_no_samples_are_refused(llama, tmp_path):
     state = TrainingState.of(new_adapter(llama.model, CONFIG, 0))
     with pytest.raises(ValueError, match="samples: there are none"):
-        list(train(llama.model, PreparedSamples(llama.model, tmp_path, 0), state, settings()))
+        list(train(llama.model, PreparedSamples(llama.model, tmp_path, 0, 0), state, settings()))
 
 
 @pytest.mark.parametrize(

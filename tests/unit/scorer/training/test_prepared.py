@@ -99,13 +99,12 @@ def test_prompts_that_do_not_fit_are_computed_again_with_the_same_bits(llama, tm
     two = (LENGTHS[0] + LENGTHS[1]) * 3 * 2 * 2 * 16 * 4
     bounded = prepare(llama.model, prompts, tmp_path / "bounded", recipe(cache_bytes=two))
     roomy = prepare(llama.model, prompts, tmp_path / "roomy", recipe())
-    sizes = [
-        sorted(path.stat().st_size for path in (tmp_path / name).glob("*.safetensors")) for name in ("bounded", "roomy")
-    ]
-    assert sum(sizes[0]) < sum(sizes[1])
-    for i in range(4):
-        ours, theirs = bounded.prompt(i), roomy.prompt(i)
-        assert all(map(torch.equal, (*ours.keys, *ours.values), (*theirs.keys, *theirs.values)))
+    for _ in range(2):
+        for i in range(4):
+            ours, theirs = bounded.prompt(i), roomy.prompt(i)
+            assert all(map(torch.equal, (*ours.keys, *ours.values), (*theirs.keys, *theirs.values)))
+    # of the later ones none finds room
+    assert (bounded.kept_prompts, roomy.kept_prompts) == (2, 4)
 
 
 def test_what_is_there_is_not_computed_again(llama, tmp_path):
