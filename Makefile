@@ -1,7 +1,7 @@
 # The commands of this repository; CI runs `check` and `test`. Plain `make` lists them.
 #   SET=cuda       the other environment (requirements/cuda.txt)
 #   PIP_FLAGS=...  more options for pip, e.g. another package index
-#   ARGS=...       options of `demo`, `up`, `eval`, `cost` and `eval-peers`, e.g. ARGS=--json
+#   ARGS=...       options of `demo`, `up`, `train`, `eval`, `cost` and `eval-peers`, e.g. ARGS=--json
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
@@ -10,6 +10,8 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3.11
 SET ?= cpu
 PIP_FLAGS ?=
 ARGS ?=
+# else every step gives its memory back to the system, and asks for it again page by page
+KEEP_MEMORY := MALLOC_MMAP_THRESHOLD_=8589934592 MALLOC_TRIM_THRESHOLD_=8589934592 MALLOC_TOP_PAD_=268435456
 # more threads than free cores make decoding ten times slower
 export OMP_NUM_THREADS ?= 1
 
@@ -26,7 +28,7 @@ PEERS_LOCKED := $(PEERS)/.lock-$(shell sha256sum < $(PEERS_LOCK) | cut -c 1-16)
 PROTOC = $(BIN)/python -m grpc_tools.protoc -I . --python_out=$(1) --pyi_out=$(1) --grpc_python_out=$(1) protos/*/v1/*.proto
 OLD_PYTHON := needs Python 3.11 or newer; install it, or name it: make PYTHON=/path/to/python3.11
 
-.PHONY: help install model demo up test gpu eval cost eval-peers asks-peers check-peers check protos clean
+.PHONY: help install model demo up test gpu train eval cost eval-peers asks-peers check-peers check protos clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,6 +63,16 @@ test: install ## run every test that needs no GPU, the quick ones first
 gpu: install ## run the kernels' tests on this machine's CUDA device; needs SET=cuda
 	@$(BIN)/python -c 'import sys, torch; sys.exit(None if torch.cuda.is_available() else "torch finds no CUDA device; on a machine with one: make gpu SET=cuda")'
 	$(BIN)/pytest tests/kernels
+
+TRAIN := build/train
+# the run that made the shipped adapter; one of your own: python -m scorer.training --help
+train: install ## train the adapter of the default model again, into build/train: prompts, responses, 180 steps; goes on after Ctrl-C
+	@mkdir -p $(TRAIN)
+	@model="$$($(BIN)/python -m services.local.model)"; data=$(TRAIN)/train.jsonl; \
+	[ -f $$data ] || $(BIN)/python -m scorer.training.data --model "$$model" --out $$data --split train --count 612 --min-tokens 256 --max-tokens 1024 --seed 1; \
+	resume="$$([ ! -f $(TRAIN)/checkpoint.pt ] || echo --resume)"; \
+	$(KEEP_MEMORY) $(BIN)/python -m scorer.training --model "$$model" --data $$data --out $(TRAIN) --name smollm2-135m-instruct \
+		--steps 180 --batch 8 --max-response-tokens 64 --validation-ratio 0.06 --save-every 30 --seed 0 $$resume $(ARGS)
 
 EVAL := build/eval
 # MODEL and DATA may be named; else the default model, and held-out prompts that are built once

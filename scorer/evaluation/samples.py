@@ -50,8 +50,8 @@ def read_samples(file: Path, tokenizer: Tokenizer, longbench: bool) -> list[Eval
 
 
 def digest(samples: Sequence[EvalSample]) -> str:
-    """16 hex digits that differ when any prompt or answer does."""
-    answers = [(sample.key, sample.answer and sample.answer.values) for sample in samples]
+    """16 hex digits that differ when any prompt or answer does; the order does not matter."""
+    answers = sorted((sample.key, sample.answer.values if sample.answer else ()) for sample in samples)
     return hashlib.sha256(repr(answers).encode()).hexdigest()[:16]
 
 

@@ -16,6 +16,7 @@ from scorer.adapters.errors import AdapterError
 from scorer.adapters.fingerprint import model_fingerprint, read_config
 from scorer.adapters.manifest import AdapterName, ModelName
 from scorer.training.checkpoint import BadCheckpoint, load_checkpoint
+from scorer.training.curves import plot_curves
 from scorer.training.data.sample import BadLine
 from scorer.training.inputs import CannotTrain, Prompts, load_model, load_tokenizer, read_prompts
 from scorer.training.loop import Diverged, TrainingState, new_adapter
@@ -27,7 +28,8 @@ from scorer.training.run import Run, execute
 from scorer.training.settings import TrainingSettings, problems
 
 INTERRUPTED = 130
-CHECKPOINT, METRICS, ADAPTER, PREPARED = "checkpoint.pt", "metrics.json", "adapter", "prepared"
+CHECKPOINT, METRICS, CURVES = "checkpoint.pt", "metrics.json", "curves.png"
+ADAPTER, PREPARED = "adapter", "prepared"
 EXPECTED = (AdapterError, BadCheckpoint, BadLine, CannotTrain, Diverged, OtherSamples, OSError)
 
 
@@ -153,6 +155,7 @@ def _run(source: Source, settings: TrainingSettings, config: AdapterConfig, targ
         sys.stderr.write(f"stopped after step {state.step} of {settings.steps}; go on from there with --resume\n")
         raise SystemExit(INTERRUPTED)
     write_metrics(target.out / METRICS, state, run.identity)
+    plot_curves(state.metrics, state.validations, settings, target.out / CURVES)
     save_adapter(target.adapter, state, model_config, settings, rows, names)
     shares = "".join(f", {name} {share:.3f}" for name, share in headline(rows, settings).items())
     typer.echo(f"{target.adapter}: loss {state.metrics[-1].loss:.4f}{shares and ', retained' + shares[1:]}")

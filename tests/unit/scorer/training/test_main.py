@@ -67,6 +67,7 @@ def test_writes_a_verified_adapter_and_its_metrics(folder, data, tmp_path, objec
     assert [each["step"] for each in metrics["steps"]] == [1, 2, 3, 4]
     assert [each["step"] for each in metrics["validations"]] == [2, 4]
     assert metrics["run"]["objective"] == objective
+    assert (tmp_path / "out" / "curves.png").read_bytes().startswith(b"\x89PNG")
     out, err = capsys.readouterr()
     assert "adapter: loss" in out and "retained lookahead" in out
     assert "4/4" in err
