@@ -59,4 +59,5 @@ def _retained(panel: Axes, validations: Sequence[Mapping[str, Any]], of: str, ra
         if points:
             panel.plot(*zip(*points, strict=True), mark, label=scores, markersize=4)
     panel.set(title=f"retained {of} mass at {ratio:.0%}", xlabel="step")
-    panel.legend()
+    if panel.lines:
+        panel.legend()
