@@ -1,4 +1,4 @@
-"""`make demo`: every process on this machine, and one long prompt with the whole KV cache and with a fifth of it."""
+"""`make demo`: every process on this machine; one long prompt with the whole KV cache, and with a fifth by each policy."""
 
 from typing import Annotated
 
@@ -8,7 +8,7 @@ from rich.console import Console
 
 from scorer.reports import write_report
 from services.demo.client import NoAnswer
-from services.demo.results import FULL, Plan, failures, to_report, to_table
+from services.demo.results import POLICIES, Plan, failures, to_report, to_table
 from services.demo.run import run_policies
 from services.local.cli import run_command
 from services.local.interrupts import raise_on_interrupts
@@ -29,7 +29,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print the report as JSON; ev
 def main(policy: Policies = None, budget: Budget = 512, new_tokens: NewTokens = 64, to_json: Json = False) -> None:
     """Serve the default model on this machine, and answer a question about a long text under each policy."""
     console = Console(stderr=to_json, highlight=False)
-    plan = Plan(policy or [FULL, "window"], budget, new_tokens)
+    plan = Plan(policy or POLICIES, budget, new_tokens)
     raise_on_interrupts()
     try:
         held = _run(plan, console, to_json)

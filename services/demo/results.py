@@ -10,6 +10,8 @@ from services.demo.client import Answer
 from services.demo.prompt import EXPECTED, QUESTION
 
 FULL = "full"
+# the whole cache, the best-known heuristic, the paper's method, and ours
+POLICIES = (FULL, "window", "lookahead", "fused")
 CAPTION = (
     "One request after the other, each with a first line of its own, so that neither finds the other's prompt in the "
     "prefix cache. Free slots are KV tokens, counted by the engine's allocator just before and after the eviction. "
@@ -38,6 +40,9 @@ class Row:
     free_slots_before: int
     free_slots_after: int
     freed_slots: int
+    served_policy: str  # another one where the runtime had to degrade
+    adapter: str
+    scoring_ms: float
     ttft_ms: float
     decode_tokens_per_s: float
     cached_tokens: int
@@ -54,6 +59,9 @@ def to_row(policy: str, answer: Answer, text: str) -> Row:
         free_slots_before=kv.free_slots_before,
         free_slots_after=kv.free_slots_after,
         freed_slots=kv.free_slots_after - kv.free_slots_before,
+        served_policy=kv.policy,
+        adapter=f"{kv.adapter} {kv.adapter_version}" if kv.adapter else "",
+        scoring_ms=round(kv.scoring_time.ToTimedelta().total_seconds() * 1000, 1),
         ttft_ms=round(answer.ttft_seconds * 1000, 1),
         decode_tokens_per_s=round(answer.decode_tokens_per_s, 2),
         cached_tokens=answer.complete.usage.cached_tokens,
@@ -66,6 +74,8 @@ def failures(row: Row) -> list[str]:
     found = []
     if EXPECTED not in row.answer:
         found.append(f"{row.policy}: the answer does not contain {EXPECTED!r}")
+    if row.served_policy != row.policy:
+        found.append(f"{row.policy}: {row.served_policy} was served instead")
     if row.policy != FULL and row.kept_tokens >= MAX_KEPT_RATIO * row.prompt_tokens:
         found.append(
             f"{row.policy}: kept {row.kept_tokens} of {row.prompt_tokens} tokens, {MAX_KEPT_RATIO:.0%} or more"
@@ -86,6 +96,8 @@ def to_table(rows: Sequence[Row], caption: str) -> Table:
     table.add_row("freed tokens", *(f"{row.freed_slots:,}" for row in rows))
     table.add_row("free slots", *map(_slots, rows))
     table.add_row("from the prefix cache", *(f"{row.cached_tokens:,} tokens" for row in rows))
+    table.add_row("adapter", *(row.adapter or "none" for row in rows))
+    table.add_row("scoring", *(f"{row.scoring_ms:.0f} ms" if row.scoring_ms else "none" for row in rows))
     table.add_row("TTFT", *(f"{row.ttft_ms / 1000:.1f} s" for row in rows))
     table.add_row("decode", *(f"{row.decode_tokens_per_s:.1f} tokens/s" for row in rows))
     table.add_row("answer", *(row.answer for row in rows))

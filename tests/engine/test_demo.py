@@ -28,10 +28,14 @@ def test_the_demo_frees_what_it_says_and_answers_right_with_and_without_eviction
     assert code == 0, log
     report = json.loads(output)
     assert report == json.loads((tmp_path / "reports/demo.json").read_text())
-    full, window = report["rows"]
-    assert full["kept_tokens"] == full["prompt_tokens"] == window["prompt_tokens"]
-    assert window["kept_tokens"] < 0.2 * window["prompt_tokens"]
-    assert window["freed_slots"] == window["prompt_tokens"] - window["kept_tokens"]
+    full, *evicting = report["rows"]
+    assert [row["served_policy"] for row in report["rows"]] == ["full", "window", "lookahead", "fused"]
+    assert full["kept_tokens"] == full["prompt_tokens"]
+    for row in evicting:
+        assert row["prompt_tokens"] == full["prompt_tokens"]
+        assert row["kept_tokens"] < 0.2 * row["prompt_tokens"]
+        assert row["freed_slots"] == row["prompt_tokens"] - row["kept_tokens"]
+    assert [bool(row["adapter"]) for row in report["rows"]] == [False, False, True, True]
 
 
 def test_a_demo_whose_claims_do_not_hold_says_which_and_fails(tmp_path):

@@ -14,12 +14,23 @@ WINDOW = Row(
     free_slots_before=1000,
     free_slots_after=3488,
     freed_slots=2488,
+    served_policy="window",
+    adapter="",
+    scoring_ms=12.0,
     ttft_ms=900.0,
     decode_tokens_per_s=15.0,
     cached_tokens=0,
     answer=f"It is {EXPECTED}.",
 )
-FULL = replace(WINDOW, policy="full", kept_tokens=3000, free_slots_before=0, free_slots_after=0, freed_slots=0)
+FULL = replace(
+    WINDOW,
+    policy="full",
+    served_policy="full",
+    kept_tokens=3000,
+    free_slots_before=0,
+    free_slots_after=0,
+    freed_slots=0,
+)
 
 
 @pytest.mark.parametrize("row", [WINDOW, FULL], ids=lambda row: row.policy)
@@ -32,6 +43,7 @@ def test_a_right_answer_with_freed_slots_has_no_failure(row):
     [
         ({"answer": "It is Nobody."}, "does not contain"),
         ({"kept_tokens": 600, "freed_slots": 2400}, "kept 600 of 3000 tokens, 20% or more"),
+        ({"served_policy": "streaming"}, "streaming was served instead"),
         ({"freed_slots": 2487}, "2487 more free slots instead of 2488"),
     ],
 )
@@ -46,11 +58,15 @@ def test_full_may_keep_everything_but_must_answer():
 
 
 def test_a_row_takes_the_counts_of_the_report_and_the_times_of_the_client():
-    kv = generation_pb2.KvReport(prompt_tokens=100, kept_tokens=10, free_slots_before=5, free_slots_after=95)
+    kv = generation_pb2.KvReport(
+        policy="fused", prompt_tokens=100, kept_tokens=10, free_slots_before=5, free_slots_after=95
+    )
+    kv.adapter, kv.adapter_version = "mine", 3
+    kv.scoring_time.FromMilliseconds(7)
     usage = generation_pb2.Usage(cached_tokens=3)
     complete = generation_pb2.GenerateComplete(kv=kv, usage=usage)
-    row = to_row("window", Answer([1, 2], 0.25, 8.123, complete), "text")
-    assert row == Row("window", 100, 10, 5, 95, 90, 250.0, 8.12, 3, "text")
+    row = to_row("fused", Answer([1, 2], 0.25, 8.123, complete), "text")
+    assert row == Row("fused", 100, 10, 5, 95, 90, "fused", "mine 3", 7.0, 250.0, 8.12, 3, "text")
 
 
 def test_the_report_names_the_budget_and_has_a_row_for_each_policy():
