@@ -1,4 +1,4 @@
-"""`make demo`: every process on this machine; one long prompt with the whole KV cache, and with a fifth by each policy."""
+"""`make demo`: every process on this machine; one long prompt with the whole KV cache, and a fifth by each policy."""
 
 from typing import Annotated
 
