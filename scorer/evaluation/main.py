@@ -1,9 +1,10 @@
-"""The commands: `run` measures samples, `report` makes tables and plots of them, `cost` times the methods."""
+"""The commands: `run` measures samples, `report` and `ablation` make tables and plots, `cost` times the methods."""
 
 from __future__ import annotations
 
 import typer
 
+from scorer.evaluation.ablation_command import ablation
 from scorer.evaluation.cost_command import cost
 from scorer.evaluation.report_command import report
 from scorer.evaluation.run_command import run
@@ -14,5 +15,6 @@ def run_command() -> None:
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
     app.command()(run)
     app.command()(report)
+    app.command()(ablation)
     app.command()(cost)
     app()

@@ -30,7 +30,8 @@ MARKS = "osD^v<>P*X"
 def plot_metric(rows: Sequence[Row], metric: str, prompt_tokens: str, file: Path) -> bool:
     """Write a PNG of a metric over the relative budgets, or the absolute ones where there are more of these.
 
-    Solid lines and marks are templated prompts, dashed lines and hollow marks raw ones. False, and nothing written, when there is nothing to show.
+    Solid lines and marks are templated prompts, dashed lines and hollow marks raw ones. False, and nothing written, when
+    there is nothing to show.
     """
     chosen = [row for row in rows if row["metric"] == metric and row["prompt_tokens"] == prompt_tokens]
     budgets = _budgets(chosen)
@@ -48,7 +49,8 @@ def plot_metric(rows: Sequence[Row], metric: str, prompt_tokens: str, file: Path
         panel.set_axis_off()
     handles, names = figure.axes[0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside lower center", ncols=6, fontsize="small")
-    figure.suptitle(f"{TITLES.get(metric, metric)}, prompts of {prompt_tokens} tokens; solid templated, dashed and hollow raw")
+    about = f"prompts of {prompt_tokens} tokens; solid templated, dashed and hollow raw"
+    figure.suptitle(f"{TITLES.get(metric, metric)}, {about}")
     figure.savefig(file, dpi=110)
     return True
 
