@@ -28,7 +28,7 @@ PEERS_LOCKED := $(PEERS)/.lock-$(shell sha256sum < $(PEERS_LOCK) | cut -c 1-16)
 PROTOC = $(BIN)/python -m grpc_tools.protoc -I . --python_out=$(1) --pyi_out=$(1) --grpc_python_out=$(1) protos/*/v1/*.proto
 OLD_PYTHON := needs Python 3.11 or newer; install it, or name it: make PYTHON=/path/to/python3.11
 
-.PHONY: help install model demo up test gpu train eval cost eval-peers asks-peers check-peers check protos clean
+.PHONY: help install model demo up test gpu train ablation eval cost eval-peers asks-peers check-peers check protos clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -73,6 +73,25 @@ train: install ## train the adapter of the default model again, into build/train
 	resume="$$([ ! -f $(TRAIN)/checkpoint.pt ] || echo --resume)"; \
 	$(KEEP_MEMORY) $(BIN)/python -m scorer.training --model "$$model" --data $$data --out $(TRAIN) --name smollm2-135m-instruct \
 		--steps 180 --batch 8 --max-response-tokens 64 --validation-ratio 0.06 --save-every 30 --seed 0 $$resume $(ARGS)
+
+ABLATION := build/ablation
+# by name: what a training asks of the rows; all with the same prompts, steps and seed
+PAPER := --objective paper --no-reference-answers
+OWN_ANSWERS := --objective evictable_max --no-reference-answers
+REFERENCES := --objective evictable_max
+FUSED := --objective fused_max
+ablation: install ## train by each objective, and compare the adapters on held-out prompts
+	@mkdir -p $(ABLATION)
+	@model="$$($(BIN)/python -m services.local.model)"; data=$(ABLATION)/train.jsonl; held=$(ABLATION)/held_out.jsonl; \
+	[ -f $$data ] || $(BIN)/python -m scorer.training.data --model "$$model" --out $$data --split train --count 612 --min-tokens 256 --max-tokens 1024 --seed 1; \
+	[ -f $$held ] || $(BIN)/python -m scorer.training.data --model "$$model" --out $$held --split held_out --count 160 --min-tokens 512 --max-tokens 1024 --seed 77; \
+	one() { out=$(ABLATION)/$$1; \
+		[ -d $$out/adapter ] || $(KEEP_MEMORY) $(BIN)/python -m scorer.training --model "$$model" --data $$data --out $$out --prepared $(ABLATION)/prepared \
+			--name $$1 --steps 90 --batch 8 --max-response-tokens 64 --validation-ratio 0.06 --save-every 30 --seed 0 $$2 $$([ ! -f $$out/checkpoint.pt ] || echo --resume); \
+		$(BIN)/python -m scorer.evaluation run --model "$$model" --data $$held --adapter $$out/adapter --out $(ABLATION)/$$1.jsonl \
+			--method window --method lookahead --method fused --budget 20% --accuracy-budget none; }; \
+	one paper "$(PAPER)"; one own-answers "$(OWN_ANSWERS)"; one references "$(REFERENCES)"; one fused "$(FUSED)"; \
+	$(BIN)/python -m scorer.evaluation ablation $(foreach name,paper own-answers references fused,$(name)=$(ABLATION)/$(name).jsonl) $(ARGS)
 
 EVAL := build/eval
 # MODEL and DATA may be named; else the default model, and held-out prompts that are built once

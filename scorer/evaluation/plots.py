@@ -30,8 +30,8 @@ MARKS = "osD^v<>P*X"
 def plot_metric(rows: Sequence[Row], metric: str, prompt_tokens: str, file: Path) -> bool:
     """Write a PNG of a metric over the relative budgets, or the absolute ones where there are more of these.
 
-    Solid lines and marks are templated prompts, dashed lines and hollow marks raw ones. False, and nothing written, when
-    there is nothing to show.
+    Solid lines and marks are templated prompts, dashed lines and hollow marks raw ones. False, and nothing written,
+    when there is nothing to show.
     """
     chosen = [row for row in rows if row["metric"] == metric and row["prompt_tokens"] == prompt_tokens]
     budgets = _budgets(chosen)
