@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 import torch
 import typer
@@ -18,15 +18,16 @@ from scorer.adapters.config import AdapterConfig
 from scorer.adapters.errors import AdapterError
 from scorer.adapters.weights import AdapterWeights
 from scorer.evaluation.cost import Cost, costs
-from scorer.evaluation.inputs import CannotEvaluate, Precision, load_adapter, load_model
+from scorer.evaluation.inputs import load_adapter
 from scorer.reports import Report, write_report
 from scorer.training.frozen_model import FrozenModel
 from scorer.training.loop import new_adapter
+from scorer.training.model_folder import CannotLoad, load_model
 from scorer.training.progress import counting_bar
 from scorer.training.rows_forward import LookaheadModel
 
 INTERRUPTED = 130
-EXPECTED = (AdapterError, CannotEvaluate, OSError)
+EXPECTED = (AdapterError, CannotLoad, OSError)
 LENGTHS = (512, 1024, 2048, 4096, 8192)
 # of LAQ's authors, and that of LookaheadKV's comparison as far as its times tell (scorer/evaluation/README.md)
 DRAFTS = (8, 32)
@@ -57,9 +58,7 @@ def cost(
     settings = {"model": model.resolve().name, "dtype": dtype, "device": device, "threads": torch.get_num_threads()}
     settings |= {"budget_ratio": budget_ratio, "repeats": repeats, "seed": seed, "draft_tokens": list(drafts)}
     try:
-        if dtype not in ("float32", "bfloat16"):
-            raise CannotEvaluate(f"dtype: {dtype!r} is not one of float32 and bfloat16")
-        loaded = load_model(model, cast(Precision, dtype), device)
+        loaded = load_model(model, dtype, device)
         weights, settings["adapter_sha256"] = _adapter(adapter, model, loaded)
         measured: list[Cost] = []
         with counting_bar("prompt lengths", len(lengths)) as on_done:

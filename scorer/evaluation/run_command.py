@@ -25,7 +25,7 @@ from scorer.adapters.weights import AdapterWeights
 from scorer.evaluation.accuracy import Grader
 from scorer.evaluation.budgets import BadBudget
 from scorer.evaluation.examine import Examiner
-from scorer.evaluation.inputs import CannotEvaluate, Precision, load_adapter, load_drafter, load_model
+from scorer.evaluation.inputs import CannotEvaluate, load_adapter, load_drafter
 from scorer.evaluation.measure import Measure
 from scorer.evaluation.methods import DEFAULT, METHODS, WITH_ADAPTER, NotPossible, Setting
 from scorer.evaluation.methods.base import Protected
@@ -34,7 +34,7 @@ from scorer.evaluation.run import Evaluation
 from scorer.evaluation.samples import EvalSample, Tokenizer, digest, read_samples
 from scorer.evaluation.settings import EvalSettings
 from scorer.training.data.sample import BadLine
-from scorer.training.inputs import load_tokenizer
+from scorer.training.model_folder import CannotLoad, load_model, load_tokenizer, require_dtype
 from scorer.training.progress import counting_bar
 from scorer.training.responses import end_tokens
 from scorer.training.settings import problems
@@ -49,7 +49,7 @@ SHOWN = {
     "agreement": "agree",
     "accuracy": "right",
 }
-EXPECTED = (AdapterError, BadBudget, BadLine, BadResults, CannotEvaluate, NotPossible, OSError)
+EXPECTED = (AdapterError, BadBudget, BadLine, BadResults, CannotEvaluate, CannotLoad, NotPossible, OSError)
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Source:
     longbench: bool
     adapter: Path | None
     drafter: Path | None
-    dtype: Precision
+    dtype: str
     limit: int  # samples; 0 for all
     shard: slice  # of the samples, for one of several processes
 
@@ -96,8 +96,7 @@ def run(
 ) -> None:
     """Measures what each method's eviction changes, sample by sample."""
     try:
-        if dtype not in ("float32", "bfloat16"):
-            raise CannotEvaluate(f"dtype: {dtype!r} is not one of float32 and bfloat16")
+        require_dtype(dtype)
         adapter = adapter or find_shipped(model_fingerprint(read_config(model)))
         settings = EvalSettings(
             methods=tuple(method or [name for name in DEFAULT if adapter or name not in WITH_ADAPTER]),
@@ -109,7 +108,7 @@ def run(
             recent_tokens=recent_tokens,
             seed=seed,
         )
-        source = Source(model, data, longbench, adapter, drafter, cast(Precision, dtype), limit, _shard(shard))
+        source = Source(model, data, longbench, adapter, drafter, dtype, limit, _shard(shard))
         results = _run(source, settings, out)
     except ValidationError as error:
         raise SystemExit(problems(error)) from error

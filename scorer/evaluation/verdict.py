@@ -25,6 +25,7 @@ class Standing:
     beats_window: bool
     ahead_of_all: bool
     best_other: str
+    behind_best_other: bool  # outside the interval of the paired difference
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,10 @@ class Verdict:
     def wins(self) -> int:
         return sum(standing.ahead_of_all for standing in self.standings)
 
+    @property
+    def losses(self) -> list[Standing]:
+        return [standing for standing in self.standings if not standing.ahead_of_all]
+
 
 def judge(cells: Mapping[Cell, ByMethod], method: str, metric: str, seed: int) -> Verdict | None:
     """Of a method on `cells`; None when no cell has the method, the window and a gap."""
@@ -60,7 +65,7 @@ def judge(cells: Mapping[Cell, ByMethod], method: str, metric: str, seed: int) -
         if found is None:
             no_gap.append(cell)
         else:
-            standings.append(_standing(cell, methods, method, metric, found.mean))
+            standings.append(_standing(cell, methods, method, metric, found.mean, seed))
         values, window = metric_of(methods, (method, WINDOW), metric)
         if values and difference(values, window, seed).lo > 0:
             worse.append(cell)
@@ -76,16 +81,15 @@ def lines(cells: Mapping[Cell, ByMethod], metric: str, seed: int) -> list[str]:
     return [f"By {metric}, {better.method} is the better of ours."] + [_sentence(verdict) for verdict in found]
 
 
-def _standing(cell: Cell, methods: ByMethod, method: str, metric: str, gap_closed: float) -> Standing:
+def _standing(cell: Cell, methods: ByMethod, method: str, metric: str, gap_closed: float, seed: int) -> Standing:
     others = [name for name in methods if name not in (*UPPER_BOUNDS, *OURS)]
-    means = {}
-    for name in others:
-        # pairs, so that a method that was run on fewer samples is compared on those
-        values, own = metric_of(methods, (name, method), metric)
-        if values:
-            means[name] = fmean(values) - fmean(own)
+    # pairs, so that a method that was run on fewer samples is compared on those
+    pairs = {name: metric_of(methods, (method, name), metric) for name in others}
+    means = {name: fmean(values) - fmean(own) for name, (own, values) in pairs.items() if values}
     best = min(means, key=lambda name: means[name])
-    return Standing(cell, gap_closed, means[WINDOW] > 0, means[best] > 0, best)
+    own, values = pairs[best]
+    behind = difference(own, values, seed).lo > 0
+    return Standing(cell, gap_closed, means[WINDOW] > 0, means[best] > 0, best, behind)
 
 
 def _sentence(verdict: Verdict) -> str:
@@ -95,9 +99,19 @@ def _sentence(verdict: Verdict) -> str:
     silent = f"; no gap to close in {_named(verdict.no_gap)}" if verdict.no_gap else ""
     return (
         f"{verdict.method}: closes {100 * verdict.median_gap:.0f} % of the gap in the median of {count} cells, "
-        f"{below}, ahead of every other method in {verdict.wins} of {count}; worse than window outside the interval: "
-        f"{worse}{silent}."
+        f"{below}, ahead of every other method in {verdict.wins} of {count}{_losses(verdict)}; worse than window "
+        f"outside the interval: {worse}{silent}."
     )
+
+
+def _losses(verdict: Verdict) -> str:
+    if not verdict.losses:
+        return ""
+    named = (
+        f"{each.best_other} in {_named([each.cell])}{', outside the interval' if each.behind_best_other else ''}"
+        for each in verdict.losses
+    )
+    return f" (ahead are {'; '.join(named)})"
 
 
 def _named(cells: Sequence[Cell]) -> str:

@@ -1,4 +1,4 @@
-"""A run's model and prompts, from files."""
+"""A run's prompts, from a file."""
 
 from __future__ import annotations
 
@@ -10,21 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from scorer.torch_compat import declare_vision_ops
 from scorer.training.data.forms import answer_ids, token_ids
 from scorer.training.data.sample import BadLine, parse_sample, read_rows
 from scorer.training.prepared import TrainingPrompt
-from scorer.training.rows_forward import LookaheadModel
 
 if TYPE_CHECKING:
     from scorer.training.data.forms import ChatTokenizer
 
 
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-
-
 class CannotTrain(ValueError):
-    """Model and data that no run can be made of. The message says why."""
+    """Data and names that no run can be made of. The message says why."""
 
 
 @dataclass(frozen=True)
@@ -40,32 +35,6 @@ class Prompts:
         """16 hex digits that differ when any prompt, reference answer or the split does."""
         parts = [[_plain(prompt) for prompt in part] for part in (self.training, self.validation)]
         return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
-
-
-def load_model(folder: Path, device: str, dtype: str) -> LookaheadModel:
-    """The model in Hugging Face layout; `dtype` is a name in DTYPES. Raises CannotTrain."""
-    if dtype not in DTYPES:
-        raise CannotTrain(f"dtype: {dtype!r} is not one of {', '.join(DTYPES)}")
-    if device not in ("cpu", "cuda") or (device == "cuda" and not torch.cuda.is_available()):
-        raise CannotTrain(f"device: {device!r} is not one of cpu and cuda, or this machine has none")
-    declare_vision_ops()
-    from transformers import AutoModelForCausalLM
-    from transformers.utils import logging
-
-    logging.disable_progress_bar()
-    hf_model = AutoModelForCausalLM.from_pretrained(folder, dtype=DTYPES[dtype], local_files_only=True).to(device)
-    try:
-        return LookaheadModel(hf_model)
-    except ValueError as error:
-        raise CannotTrain(f"{folder}: {error}") from error
-
-
-def load_tokenizer(folder: Path) -> ChatTokenizer:
-    """Of the same folder."""
-    from transformers import PreTrainedTokenizerFast
-
-    tokenizer: Any = PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True)
-    return tokenizer
 
 
 def read_prompts(file: Path, tokenizer: ChatTokenizer, max_tokens: int, validation_ratio: float, seed: int) -> Prompts:

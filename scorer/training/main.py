@@ -18,8 +18,9 @@ from scorer.adapters.manifest import AdapterName, ModelName
 from scorer.training.checkpoint import BadCheckpoint, load_checkpoint
 from scorer.training.curves import plot_curves
 from scorer.training.data.sample import BadLine
-from scorer.training.inputs import CannotTrain, Prompts, load_model, load_tokenizer, read_prompts
+from scorer.training.inputs import CannotTrain, Prompts, read_prompts
 from scorer.training.loop import Diverged, TrainingState, new_adapter
+from scorer.training.model_folder import CannotLoad, load_model, load_tokenizer
 from scorer.training.prepared import OtherSamples, PreparedSamples, Recipe, prepare
 from scorer.training.progress import counting_bar, training_bar
 from scorer.training.report import headline, save_adapter, write_metrics
@@ -30,7 +31,7 @@ from scorer.training.settings import TrainingSettings, problems
 INTERRUPTED = 130
 CHECKPOINT, METRICS, CURVES = "checkpoint.pt", "metrics.json", "curves.png"
 ADAPTER, PREPARED = "adapter", "prepared"
-EXPECTED = (AdapterError, BadCheckpoint, BadLine, CannotTrain, Diverged, OtherSamples, OSError)
+EXPECTED = (AdapterError, BadCheckpoint, BadLine, CannotLoad, CannotTrain, Diverged, OtherSamples, OSError)
 
 
 @dataclass(frozen=True)
@@ -169,7 +170,7 @@ def _prepared(
     prompts = read_prompts(source.data, tokenizer, source.max_prompt_tokens, source.validation_ratio, source.seed)
     if prompts.too_long:
         sys.stderr.write(f"left out {prompts.too_long} prompts of more than {source.max_prompt_tokens} tokens\n")
-    model = load_model(source.model, source.device, source.dtype)
+    model = load_model(source.model, source.dtype, source.device)
     training, validation = _samples(source, settings, model, prompts, model_config)
     identity = {
         **_identity(source, settings, prompts, model_config),

@@ -15,7 +15,6 @@ import typer
 from scorer.adapters.errors import AdapterError
 from scorer.adapters.fingerprint import model_fingerprint, read_config
 from scorer.evaluation.budgets import BadBudget, Budget
-from scorer.evaluation.inputs import CannotEvaluate, Precision, load_model
 from scorer.evaluation.methods.base import Protected
 from scorer.evaluation.peers.evaluate import PeerEvaluation
 from scorer.evaluation.peers.measure import PeerMeasure
@@ -23,12 +22,12 @@ from scorer.evaluation.peers.presses import PRESSES, CannotPress, known, require
 from scorer.evaluation.results import BadResults, append_results, check_settings, read_results
 from scorer.evaluation.samples import EvalSample, Tokenizer, digest, read_samples
 from scorer.training.data.sample import BadLine
-from scorer.training.inputs import load_tokenizer
+from scorer.training.model_folder import CannotLoad, load_model, load_tokenizer, require_dtype
 from scorer.training.progress import counting_bar
 from scorer.training.responses import end_tokens
 
 INTERRUPTED = 130
-EXPECTED = (AdapterError, BadBudget, BadLine, BadResults, CannotEvaluate, CannotPress, OSError)
+EXPECTED = (AdapterError, BadBudget, BadLine, BadResults, CannotLoad, CannotPress, OSError)
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,7 @@ class Source:
     model: Path
     data: Path
     longbench: bool
-    dtype: Precision
+    dtype: str
     limit: int  # samples; 0 for all
 
 
@@ -75,8 +74,7 @@ def main(
 ) -> None:
     """Measures what kvpress' presses change, sample by sample, in the format of `python -m scorer.evaluation run`."""
     try:
-        if dtype not in ("float32", "bfloat16"):
-            raise CannotEvaluate(f"dtype: {dtype!r} is not one of float32 and bfloat16")
+        require_dtype(dtype)
         options = Options(
             presses=known(press or ()),
             budgets=tuple(dict.fromkeys(budget or ["20%"])),
@@ -85,7 +83,7 @@ def main(
             protected=Protected(sink_tokens, recent_tokens),
         )
         require_kvpress()
-        count = _run(Source(model, data, longbench, cast(Precision, dtype), limit), options, out)
+        count = _run(Source(model, data, longbench, dtype, limit), options, out)
     except EXPECTED as error:
         raise SystemExit(f"{error}") from error
     except KeyboardInterrupt:

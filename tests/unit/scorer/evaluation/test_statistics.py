@@ -114,6 +114,9 @@ def test_a_verdict_says_what_was_reached_and_what_was_missed():
     sentence = lines(cells([*good, *bad, *flat]), "nll", seed=0)[1]
     assert "closes 12 % of the gap in the median of 2 cells" in sentence
     assert "not above window in records raw 0.5K-1K" in sentence
+    assert (
+        "ahead of every other method in 1 of 2 (ahead are laq in records raw 0.5K-1K, outside the interval)" in sentence
+    )
 
 
 def test_without_our_methods_the_verdict_says_so():

@@ -93,7 +93,12 @@ def random_prompts(lengths: Sequence[int], seed: int) -> list[TrainingPrompt]:
 
 
 def recipe(**changes: Any) -> Recipe:
-    base = {"max_response_tokens": 8, "window_tokens": 8, "cache_bytes": 1 << 30, "identity": {"prompts": "some"}}
+    base: dict[str, Any] = {
+        "max_response_tokens": 8,
+        "window_tokens": 8,
+        "cache_bytes": 1 << 30,
+        "identity": {"prompts": "some"},
+    }
     return Recipe(**(base | changes))
 
 

@@ -50,7 +50,8 @@ def test_gradient_reaches_the_lookahead_rows_only(masses):
 
 
 def test_fit_finds_the_mixture_of_the_target_for_each_head(masses):
-    mixed = components(*masses, CONFIG)
+    lookahead, votes = masses
+    mixed = components(lookahead, votes, CONFIG)
     true = torch.tensor([0.5, 0.0, 0.3, 0.0, 0.2, 0.0]).expand(LAYERS, KV_HEADS, -1).clone()
     true[1, 0] = torch.tensor([0.0, 0.0, 0.0, 0.0, 1.0, 0.0])
     target = (mixed * true[..., None, :]).sum(-1) * 0.37

@@ -1,5 +1,7 @@
 """Responses, ground truth and votes of samples, against one prompt at a time and transformers' own generation."""
 
+from typing import Any
+
 import pytest
 import torch
 from transformers import GenerationConfig
@@ -61,7 +63,7 @@ def test_response_of_an_end_token_alone_keeps_it(llama, prompts, end_token):
     assert greedy_responses(llama.model.frozen, [prompt], MAX_TOKENS)[0].tolist() == [end_token]
 
 
-ROUNDED = {"rtol": 2**-8, "atol": 0.0}
+ROUNDED: Any = {"rtol": 2**-8, "atol": 0.0}
 
 
 def test_truth_and_votes_are_those_of_each_sample_rounded(llama, tmp_path):

@@ -79,8 +79,9 @@ def test_an_interrupt_leaves_nothing_behind(model, tmp_path):
             time.sleep(0.01)
         process.send_signal(signal.SIGINT)
         _, stderr = process.communicate(timeout=60)
-    assert process.returncode == command.INTERRUPTED
     assert "as it was before" in stderr
+    # a shell calls both 130; CPython ends by the signal itself when that arrived below an exec() of text
+    assert process.returncode in (command.INTERRUPTED, -signal.SIGINT)
     assert "Traceback" not in stderr
     assert list((tmp_path / "out").iterdir()) == []
 
