@@ -24,5 +24,6 @@ class LocalSettings(BaseSettings):
         {"max_total_tokens": 16384, "max_running_requests": 8},
         description="keyword arguments of the engine as JSON, as in RUNTIME_ENGINE_ARGS",
     )
-    ready_seconds: float = Field(300.0, gt=0, description="how long the processes may take to get ready")
+    # the first start after a while reads gigabytes from the disk
+    ready_seconds: float = Field(600.0, gt=0, description="how long the processes may take to get ready")
     stop_seconds: float = Field(15.0, gt=0, description="how long they may take to stop before they are killed")
