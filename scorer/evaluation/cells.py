@@ -50,6 +50,21 @@ def cells(results: Iterable[Result]) -> dict[Cell, ByMethod]:
     return {cell: found[cell] for cell in sorted(found, key=_order)}
 
 
+def in_every_budget(results: Sequence[Result]) -> list[Result]:
+    """Those of the samples that have all budgets of their prompt length, so that a curve is of the same samples."""
+    by_length: dict[str, set[str]] = {}
+    by_sample: dict[str, set[str]] = {}
+    for result in results:
+        if result.method != FULL:
+            by_length.setdefault(bucket(result.prompt_tokens), set()).add(result.budget)
+            by_sample.setdefault(result.sample, set()).add(result.budget)
+    return [
+        result
+        for result in results
+        if by_sample.get(result.sample, set()) == by_length.get(bucket(result.prompt_tokens))
+    ]
+
+
 def metric_of(methods: ByMethod, names: Sequence[str], metric: str) -> list[list[float]]:
     """The metric of each method, on the samples where all of `names` have it, in one order: pairs stay pairs."""
     samples = set.intersection(*(_measured(methods.get(name, {}), metric) for name in names))

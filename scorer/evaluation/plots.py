@@ -1,4 +1,4 @@
-"""Quality against budget, one panel for each family."""
+"""Quality against budget, one panel for each family and form."""
 
 from __future__ import annotations
 
@@ -30,48 +30,45 @@ MARKS = "osD^v<>P*X"
 def plot_metric(rows: Sequence[Row], metric: str, prompt_tokens: str, file: Path) -> bool:
     """Write a PNG of a metric over the relative budgets, or the absolute ones where there are more of these.
 
-    Solid lines and marks are templated prompts, dashed lines and hollow marks raw ones. False, and nothing written,
-    when there is nothing to show.
+    False, and nothing written, when there is nothing to show.
     """
     chosen = [row for row in rows if row["metric"] == metric and row["prompt_tokens"] == prompt_tokens]
     budgets = _budgets(chosen)
     chosen = [row for row in chosen if row["budget"] in budgets]
-    families = sorted({row["family"] for row in chosen})
-    if not families:
+    cells = sorted({(row["family"], not row["templated"]) for row in chosen})
+    if not cells:
         return False
-    high = -(-len(families) // COLUMNS)
-    figure = Figure(figsize=(4 * min(COLUMNS, len(families)), 3 * high + 1.2), layout="constrained")
-    panels = figure.subplots(high, min(COLUMNS, len(families)), squeeze=False).flat
-    for panel, family in zip(panels, families, strict=False):
-        _panel(panel, [row for row in chosen if row["family"] == family], budgets, methods_of(chosen))
-        panel.set_title(family)
-    for panel in list(panels)[len(families) :]:
+    high = -(-len(cells) // COLUMNS)
+    figure = Figure(figsize=(4 * min(COLUMNS, len(cells)), 3 * high + 1.2), layout="constrained")
+    panels = figure.subplots(high, min(COLUMNS, len(cells)), squeeze=False).flat
+    for panel, (family, raw) in zip(panels, cells, strict=False):
+        shown = [row for row in chosen if row["family"] == family and row["templated"] != raw]
+        _panel(panel, shown, budgets, methods_of(chosen))
+        panel.set_title(f"{family}, {'raw' if raw else 'templated'}")
+    for panel in list(panels)[len(cells) :]:
         panel.set_axis_off()
     handles, names = figure.axes[0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside lower center", ncols=6, fontsize="small")
-    about = f"prompts of {prompt_tokens} tokens; solid templated, dashed and hollow raw"
-    figure.suptitle(f"{TITLES.get(metric, metric)}, {about}")
+    figure.suptitle(f"{TITLES.get(metric, metric)}, prompts of {prompt_tokens} tokens")
     figure.savefig(file, dpi=110)
     return True
 
 
 def _panel(panel: Axes, rows: Sequence[Row], budgets: Sequence[str], methods: Sequence[str]) -> None:
     for index, method in enumerate(methods):
-        for templated in (True, False):
-            found = {r["budget"]: r for r in rows if r["method"] == method and r["templated"] == templated}
-            places = [i for i, budget in enumerate(budgets) if budget in found]
-            means = [found[budgets[i]]["mean"] for i in places]
-            panel.plot(
-                places,
-                means,
-                linestyle="-" if templated else "--",
-                fillstyle="full" if templated else "none",
-                linewidth=2 if method in (FULL, "lookahead", "fused") else 1,
-                label=label(method) if templated else None,
-                color=colormaps[COLOURS](index % 20),
-                marker=MARKS[index % len(MARKS)],
-                markersize=4,
-            )
+        found = {row["budget"]: row for row in rows if row["method"] == method}
+        places = [i for i, budget in enumerate(budgets) if budget in found]
+        emphasis = method in (FULL, "lookahead", "fused")
+        panel.plot(
+            places,
+            [found[budgets[i]]["mean"] for i in places],
+            linewidth=2.5 if emphasis else 0.8,
+            zorder=3 if emphasis else 2,
+            label=label(method),
+            color=colormaps[COLOURS](index % 20),
+            marker=MARKS[index % len(MARKS)],
+            markersize=4,
+        )
     panel.set_xticks(range(len(budgets)), budgets)
     panel.grid(alpha=0.3)
 

@@ -13,11 +13,11 @@ from rich.console import Console
 from rich.markdown import Markdown
 
 from scorer.evaluation.bootstrap import CONFIDENCE, RESAMPLES
-from scorer.evaluation.cells import ByMethod, Cell, cells
+from scorer.evaluation.cells import ByMethod, Cell, cells, in_every_budget
 from scorer.evaluation.plots import TITLES, plot_metric
 from scorer.evaluation.results import METRICS, BadResults, Result, read_results, settings_file
 from scorer.evaluation.summary import GAPS, rows
-from scorer.evaluation.tables import by_cell
+from scorer.evaluation.tables import by_budget, by_cell
 from scorer.evaluation.verdict import lines
 from scorer.reports import Report, as_json
 from scorer.training.progress import counting_bar
@@ -48,10 +48,11 @@ def report(
     """Means with intervals for every cell, tables, plots, and a verdict on our own methods."""
     try:
         files = [results, *(merge or [])]
-        found = cells(_merged(files))
+        merged = _merged(files)
+        found, curves = cells(merged), cells(in_every_budget(merged))
         made = Report(name, _settings(files, seed, budget), _rows(found, seed), CAPTION)
         verdict = _verdict(found, budget, seed)
-        text = _write(made, verdict, budget, out)
+        text = _write(made, verdict, budget, _plots(list(rows(curves, seed)), out, name), out)
     except (BadResults, OSError) as error:
         raise SystemExit(f"{error}") from error
     except KeyboardInterrupt:
@@ -107,9 +108,8 @@ def _verdict(found: Mapping[Cell, ByMethod], budget: str, seed: int) -> list[str
     return [line for metric in GAPS for line in lines(chosen, metric, seed)]
 
 
-def _write(made: Report, verdict: Sequence[str], budget: str, out: Path) -> Path:
-    """JSON, Markdown and plots; returns the path of the first."""
-    out.mkdir(parents=True, exist_ok=True)
+def _write(made: Report, verdict: Sequence[str], budget: str, plots: Sequence[Path], out: Path) -> Path:
+    """JSON, and Markdown that shows the plots beside it; returns the path of the first."""
     file = out / f"{made.name}.json"
     # one row a line: thousands of rows that a diff can show
     content = as_json(made)
@@ -119,7 +119,10 @@ def _write(made: Report, verdict: Sequence[str], budget: str, out: Path) -> Path
     parts = [f"# {made.name}", "\n".join(f"- {line}" for line in verdict), made.caption]
     for metric in METRICS:
         parts += [f"## {metric}, budget {budget}", by_cell(made.rows, metric, budget)]
-    parts += [f"![{plot.stem}]({plot.name})" for plot in _plots(made, out)]
+    for metric in GAPS:
+        parts += [f"## {metric}: share of the gap closed, median of the cells", by_budget(made.rows, metric)]
+    parts += ["## Quality against budget, on the samples that were measured at every budget"] if plots else []
+    parts += [f"![{plot.stem}]({plot.name})" for plot in plots]
     parts.append(
         f"{content['date']}, commit {content['commit'] or 'unknown'}; machine and settings are in {file.name}."
     )
@@ -127,10 +130,12 @@ def _write(made: Report, verdict: Sequence[str], budget: str, out: Path) -> Path
     return file
 
 
-def _plots(made: Report, out: Path) -> list[Path]:
+def _plots(made: Sequence[dict[str, Any]], out: Path, name: str) -> list[Path]:
+    """Drawn of what is there; their paths."""
+    out.mkdir(parents=True, exist_ok=True)
     plots = []
-    for tokens in dict.fromkeys(row["prompt_tokens"] for row in made.rows):
+    for tokens in dict.fromkeys(row["prompt_tokens"] for row in made):
         for metric in TITLES:
-            file = out / f"{made.name}-{metric}-{tokens}.png"
-            plots += [file] if plot_metric(made.rows, metric, tokens, file) else []
+            file = out / f"{name}-{metric}-{tokens}.png"
+            plots += [file] if plot_metric(made, metric, tokens, file) else []
     return plots

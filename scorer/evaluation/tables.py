@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from statistics import median
 from typing import Any
 
 from scorer.evaluation.methods import FULL
@@ -55,6 +56,22 @@ def by_cell(rows: Sequence[Row], metric: str, budget: str) -> str:
         count = max(row["n"] for row in found.values())
         start = [family, "templated" if templated else "raw", tokens, str(count)]
         lines.append(_line([*start, *(_figure(found.get(name)) for name in columns)]))
+    return "\n".join(lines)
+
+
+def by_budget(rows: Sequence[Row], metric: str) -> str:
+    """One line for each prompt length and budget, one column for each method: how far it goes from window to full."""
+    chosen = [row for row in rows if row["metric"] == f"{metric}_gap_closed"]
+    columns = methods_of(chosen)
+    lines = [_line(["tokens", "budget", "cells", *map(label, columns)]), _line(["---"] * (3 + len(columns)))]
+    groups: dict[tuple[str, str], dict[str, list[float]]] = {}
+    for row in chosen:
+        shares = groups.setdefault((row["prompt_tokens"], row["budget"]), {})
+        shares.setdefault(row["method"], []).append(row["mean"])
+    for (tokens, budget), shares in groups.items():
+        count = max(map(len, shares.values()))
+        medians = [f"{median(shares[name]):.2f}" if name in shares else "-" for name in columns]
+        lines.append(_line([tokens, budget, str(count), *medians]))
     return "\n".join(lines)
 
 

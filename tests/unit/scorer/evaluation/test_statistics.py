@@ -1,16 +1,17 @@
 """Intervals, gaps, cells and verdicts, by hand where a hand can."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from scorer.evaluation.bootstrap import closed, difference, mean
 from scorer.evaluation.budgets import BadBudget, Budget
-from scorer.evaluation.cells import Cell, bucket, cells
+from scorer.evaluation.cells import Cell, bucket, cells, in_every_budget
 from scorer.evaluation.plots import plot_metric
 from scorer.evaluation.results import Result
 from scorer.evaluation.summary import rows
-from scorer.evaluation.tables import by_cell
+from scorer.evaluation.tables import by_budget, by_cell
 from scorer.evaluation.verdict import judge, lines
 
 
@@ -123,6 +124,13 @@ def test_without_our_methods_the_verdict_says_so():
     assert "no cell has one of lookahead, fused" in lines(cells(needle([1.0], window=[2.0])), "nll", 0)[0]
 
 
+def test_curves_are_of_samples_that_have_every_budget():
+    twice = [result("0", "full", 1.0, "100%"), result("0", "fused", 2.0), result("0", "fused", 3.0, "10%")]
+    once = [result("1", "full", 1.0, "100%"), result("1", "fused", 2.0)]
+    assert in_every_budget([*twice, *once]) == twice
+    assert in_every_budget(once) == once
+
+
 def test_prompt_lengths_have_labels():
     assert [bucket(tokens) for tokens in (100, 512, 1024, 2048, 4096, 8192, 30000)] == [
         "-0.5K",
@@ -140,6 +148,15 @@ def test_a_table_has_a_line_a_cell_and_a_column_a_method():
     table = by_cell(list(rows(cells(results), seed=0)), "nll", "20%").splitlines()
     assert table[0] == "| family | form | tokens | n | full | window | SpecKV-like, self-drafted |"
     assert table[2].startswith("| needle | templated | 0.5K-1K | 2 | 2.000 <sub>")
+
+
+def test_shares_of_the_gap_are_medians_of_cells_by_budget():
+    near = needle([1.0], window=[3.0], fused=[1.0])
+    far = [replace(each, family="records", nll=2.5 if each.method == "fused" else each.nll) for each in near]
+    far = [replace(each, sample="9") for each in far]
+    table = by_budget(list(rows(cells([*near, *far]), seed=0)), "nll").splitlines()
+    assert table[0] == "| tokens | budget | cells | fused | window |"
+    assert table[2:] == ["| 0.5K-1K | 20% | 2 | 0.62 | 0.00 |"]
 
 
 def test_a_plot_is_drawn_of_what_there_is(tmp_path: Path):
