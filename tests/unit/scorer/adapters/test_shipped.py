@@ -11,6 +11,7 @@ from scorer.adapters.folder import read_folder
 from scorer.adapters.manifest import MANIFEST_FILE
 from scorer.adapters.shipped import FOLDER, find_shipped
 from scorer.adapters.weights import load_weights
+from scorer.config_file import read_config_file
 from tests.unit.scorer.adapters.conftest import MODEL_CONFIG
 
 MAX_FOLDER_BYTES = 12 << 20
@@ -49,3 +50,9 @@ def test_shipped_adapter_is_whole_and_small(folder):
 def test_no_two_adapters_are_shipped_for_one_model():
     fingerprints = [json.loads((folder / MANIFEST_FILE).read_text())["model_fingerprint"] for folder in SHIPPED]
     assert len(fingerprints) == len(set(fingerprints))
+
+
+def test_models_with_a_shipped_adapter_are_scored_by_it_unless_an_operator_says_otherwise():
+    config = read_config_file(FOLDER.parents[1] / "scoring.yaml")
+    fingerprints = [json.loads((folder / MANIFEST_FILE).read_text())["model_fingerprint"] for folder in SHIPPED]
+    assert {name: config.for_model(name).policy for name in fingerprints} == dict.fromkeys(config.models, "lookahead")
