@@ -90,7 +90,7 @@ def to_table(rows: Sequence[Row], caption: str) -> Table:
     """The rows for a terminal, a column for each policy."""
     table = Table("", caption=caption, caption_justify="left")
     for row in rows:
-        table.add_column(row.policy, ratio=1)
+        table.add_column(row.policy, ratio=1, overflow="fold")
     table.add_row("prompt tokens", *(f"{row.prompt_tokens:,}" for row in rows))
     table.add_row("kept tokens", *(f"{row.kept_tokens:,} ({row.kept_tokens / row.prompt_tokens:.1%})" for row in rows))
     table.add_row("freed tokens", *(f"{row.freed_slots:,}" for row in rows))
