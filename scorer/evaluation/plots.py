@@ -30,13 +30,13 @@ MARKS = "osD^v<>P*X"
 def plot_metric(rows: Sequence[Row], metric: str, prompt_tokens: str, file: Path) -> bool:
     """Write a PNG of a metric over the relative budgets, or the absolute ones where there are more of these.
 
-    False, and nothing written, when there is nothing to show.
+    False, and nothing written, when there are not two budgets to draw a line between.
     """
     chosen = [row for row in rows if row["metric"] == metric and row["prompt_tokens"] == prompt_tokens]
     budgets = _budgets(chosen)
     chosen = [row for row in chosen if row["budget"] in budgets]
     cells = sorted({(row["family"], not row["templated"]) for row in chosen})
-    if not cells:
+    if len(budgets) < 2:
         return False
     high = -(-len(cells) // COLUMNS)
     figure = Figure(figsize=(4 * min(COLUMNS, len(cells)), 3 * high + 1.2), layout="constrained")
@@ -50,7 +50,7 @@ def plot_metric(rows: Sequence[Row], metric: str, prompt_tokens: str, file: Path
     handles, names = figure.axes[0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside lower center", ncols=6, fontsize="small")
     figure.suptitle(f"{TITLES.get(metric, metric)}, prompts of {prompt_tokens} tokens")
-    figure.savefig(file, dpi=110)
+    figure.savefig(file, dpi=80)
     return True
 
 

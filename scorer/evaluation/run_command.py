@@ -32,7 +32,7 @@ from scorer.evaluation.methods.base import Protected
 from scorer.evaluation.results import BadResults, Result, append_results, check_settings, read_results
 from scorer.evaluation.run import Evaluation
 from scorer.evaluation.samples import EvalSample, Tokenizer, digest, read_samples
-from scorer.evaluation.settings import EvalSettings
+from scorer.evaluation.settings import BUDGETS, BUDGETS_HELP, EvalSettings
 from scorer.training.data.sample import BadLine
 from scorer.training.model_folder import CannotLoad, load_model, load_tokenizer, require_dtype
 from scorer.training.progress import counting_bar
@@ -78,7 +78,7 @@ def run(
     ] = None,
     longbench: Annotated[bool, typer.Option(help="the data are in LongBench's format")] = False,
     method: Annotated[list[str] | None, typer.Option(help=f"may be repeated: {', '.join(METHODS)}")] = None,
-    budget: Annotated[list[str] | None, typer.Option(help="like 20% or 128; may be repeated")] = None,
+    budget: Annotated[list[str] | None, typer.Option(help=BUDGETS_HELP)] = None,
     accuracy_budget: Annotated[
         list[str] | None, typer.Option(help="where answers are decoded and graded; `none` for nowhere")
     ] = None,
@@ -100,7 +100,7 @@ def run(
         adapter = adapter or find_shipped(model_fingerprint(read_config(model)))
         settings = EvalSettings(
             methods=tuple(method or [name for name in DEFAULT if adapter or name not in WITH_ADAPTER]),
-            budgets=tuple(budget or ["20%"]),
+            budgets=tuple(budget or BUDGETS),
             accuracy_budgets=tuple(label for label in accuracy_budget or ["20%"] if label != "none"),
             response_tokens=response_tokens,
             draft_tokens=draft_tokens,
@@ -124,7 +124,6 @@ def _run(source: Source, settings: EvalSettings, out: Path) -> list[Result]:
     """From files to files. Raises one of EXPECTED."""
     tokenizer = cast(Tokenizer, load_tokenizer(source.model))
     samples = read_samples(source.data, tokenizer, source.longbench)
-    samples = samples[: source.limit or None]
     adapter, sha256 = None, ""
     if source.adapter is not None:
         adapter, sha256 = load_adapter(source.adapter, source.model)
@@ -132,7 +131,7 @@ def _run(source: Source, settings: EvalSettings, out: Path) -> list[Result]:
     results = read_results(out) if out.exists() else []
     evaluation = _evaluation(source, settings, adapter, tokenizer)
     done = {result.key for result in results}
-    mine = samples[source.shard]
+    mine = samples[: source.limit or None][source.shard]
     with counting_bar("samples", len(evaluation.open_samples(mine, done))) as on_done:
         for chunk in evaluation.run(mine, done):
             append_results(out, chunk)

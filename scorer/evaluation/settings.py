@@ -7,7 +7,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from scorer.evaluation.budgets import Budget
 from scorer.evaluation.methods import METHODS
 
-ISSUE_BUDGETS = ("64", "128", "256", "512", "5%", "10%", "20%", "40%")
+# what a run measures unless told otherwise
+BUDGETS = ("64", "128", "256", "512", "5%", "10%", "20%", "40%")
+BUDGETS_HELP = f"like 20% or 128, may be repeated; without one {', '.join(BUDGETS)}"
 
 
 def _budgets(labels: tuple[str, ...]) -> tuple[str, ...]:

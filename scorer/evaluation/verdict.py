@@ -14,6 +14,8 @@ from scorer.evaluation.summary import gap
 OURS = ("lookahead", "fused")
 # they know the answer, or how the target would draft with the whole cache
 UPPER_BOUNDS = (FULL, "oracle", "oracle_mean", "speckv_full")
+# an interval of fewer samples is too narrow to say that a difference leaves it
+LEAST_SAMPLES = 10
 
 
 @dataclass(frozen=True)
@@ -67,18 +69,23 @@ def judge(cells: Mapping[Cell, ByMethod], method: str, metric: str, seed: int) -
         else:
             standings.append(_standing(cell, methods, method, metric, found.mean, seed))
         values, window = metric_of(methods, (method, WINDOW), metric)
-        if values and difference(values, window, seed).lo > 0:
+        if _above(values, window, seed):
             worse.append(cell)
     return Verdict(method, metric, standings, no_gap, worse) if standings else None
 
 
 def lines(cells: Mapping[Cell, ByMethod], metric: str, seed: int) -> list[str]:
-    """The verdicts on our methods in sentences."""
-    found = [verdict for name in OURS if (verdict := judge(cells, name, metric, seed))]
+    """The verdicts on our methods in sentences, for each prompt length."""
+    lengths = dict.fromkeys(cell.prompt_tokens for cell in cells)
+    return [line for tokens in lengths for line in _lines(cells, metric, tokens, seed)]
+
+
+def _lines(cells: Mapping[Cell, ByMethod], metric: str, tokens: str, seed: int) -> list[str]:
+    chosen = {cell: methods for cell, methods in cells.items() if cell.prompt_tokens == tokens}
+    found = [verdict for name in OURS if (verdict := judge(chosen, name, metric, seed))]
     if not found:
-        return [f"{metric}: no cell has one of {', '.join(OURS)}, the window and a gap to close."]
-    better = max(found, key=lambda verdict: verdict.median_gap)
-    return [f"By {metric}, {better.method} is the better of ours."] + [_sentence(verdict) for verdict in found]
+        return [f"{tokens} tokens, {metric}: no cell has one of {', '.join(OURS)}, the window and a gap to close."]
+    return [f"{tokens} tokens, {metric}: {_sentence(verdict)}" for verdict in found]
 
 
 def _standing(cell: Cell, methods: ByMethod, method: str, metric: str, gap_closed: float, seed: int) -> Standing:
@@ -88,8 +95,13 @@ def _standing(cell: Cell, methods: ByMethod, method: str, metric: str, gap_close
     means = {name: fmean(values) - fmean(own) for name, (own, values) in pairs.items() if values}
     best = min(means, key=lambda name: means[name])
     own, values = pairs[best]
-    behind = difference(own, values, seed).lo > 0
+    behind = _above(own, values, seed)
     return Standing(cell, gap_closed, means[WINDOW] > 0, means[best] > 0, best, behind)
+
+
+def _above(values: Sequence[float], reference: Sequence[float], seed: int) -> bool:
+    """Whether values are the higher ones, outside the interval of the paired difference."""
+    return len(values) >= LEAST_SAMPLES and difference(values, reference, seed).lo > 0
 
 
 def _sentence(verdict: Verdict) -> str:
@@ -98,7 +110,7 @@ def _sentence(verdict: Verdict) -> str:
     worse = _named(verdict.worse_than_window) if verdict.worse_than_window else "nowhere"
     silent = f"; no gap to close in {_named(verdict.no_gap)}" if verdict.no_gap else ""
     return (
-        f"{verdict.method}: closes {100 * verdict.median_gap:.0f} % of the gap in the median of {count} cells, "
+        f"{verdict.method} closes {100 * verdict.median_gap:.0f} % of the gap in the median of {count} cells, "
         f"{below}, ahead of every other method in {verdict.wins} of {count}{_losses(verdict)}; worse than window "
         f"outside the interval: {worse}{silent}."
     )
@@ -115,4 +127,4 @@ def _losses(verdict: Verdict) -> str:
 
 
 def _named(cells: Sequence[Cell]) -> str:
-    return ", ".join(f"{cell.family} {'templated' if cell.templated else 'raw'} {cell.prompt_tokens}" for cell in cells)
+    return ", ".join(f"{cell.family} {'templated' if cell.templated else 'raw'}" for cell in cells)

@@ -21,6 +21,7 @@ from scorer.evaluation.peers.measure import PeerMeasure
 from scorer.evaluation.peers.presses import PRESSES, CannotPress, known, require_kvpress
 from scorer.evaluation.results import BadResults, append_results, check_settings, read_results
 from scorer.evaluation.samples import EvalSample, Tokenizer, digest, read_samples
+from scorer.evaluation.settings import BUDGETS, BUDGETS_HELP
 from scorer.training.data.sample import BadLine
 from scorer.training.model_folder import CannotLoad, load_model, load_tokenizer, require_dtype
 from scorer.training.progress import counting_bar
@@ -62,7 +63,7 @@ def main(
     out: Annotated[Path, typer.Option(help="JSONL of results; a run that was stopped goes on there", dir_okay=False)],
     longbench: Annotated[bool, typer.Option(help="the data are in LongBench's format")] = False,
     press: Annotated[list[str] | None, typer.Option(help=f"may be repeated: {', '.join(PRESSES)}")] = None,
-    budget: Annotated[list[str] | None, typer.Option(help="like 20% or 128; may be repeated")] = None,
+    budget: Annotated[list[str] | None, typer.Option(help=BUDGETS_HELP)] = None,
     accuracy_budget: Annotated[
         list[str] | None, typer.Option(help="where answers are decoded and graded; `none` for nowhere")
     ] = None,
@@ -77,7 +78,7 @@ def main(
         require_dtype(dtype)
         options = Options(
             presses=known(press or ()),
-            budgets=tuple(dict.fromkeys(budget or ["20%"])),
+            budgets=tuple(dict.fromkeys(budget or BUDGETS)),
             accuracy_budgets=tuple(label for label in accuracy_budget or ["20%"] if label != "none"),
             response_tokens=response_tokens,
             protected=Protected(sink_tokens, recent_tokens),
@@ -95,10 +96,11 @@ def main(
 def _run(source: Source, options: Options, out: Path) -> int:
     """From files to files: how many results there are now. Raises one of EXPECTED."""
     tokenizer = cast(Tokenizer, load_tokenizer(source.model))
-    samples = read_samples(source.data, tokenizer, source.longbench)[: source.limit or None]
+    samples = read_samples(source.data, tokenizer, source.longbench)
     check_settings(out, _identity(source, options, samples))
     done = {result.key for result in read_results(out)} if out.exists() else set()
     evaluation = _evaluation(source, options, tokenizer)
+    samples = samples[: source.limit or None]
     with counting_bar("samples", len(evaluation.open_samples(samples, done))) as on_done:
         for results in evaluation.run(samples, done):
             append_results(out, results)

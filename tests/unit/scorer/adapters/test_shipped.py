@@ -55,4 +55,4 @@ def test_no_two_adapters_are_shipped_for_one_model():
 def test_models_with_a_shipped_adapter_are_scored_by_it_unless_an_operator_says_otherwise():
     config = read_config_file(FOLDER.parents[1] / "scoring.yaml")
     fingerprints = [json.loads((folder / MANIFEST_FILE).read_text())["model_fingerprint"] for folder in SHIPPED]
-    assert {name: config.for_model(name).policy for name in fingerprints} == dict.fromkeys(config.models, "lookahead")
+    assert {name: config.for_model(name).policy for name in fingerprints} == dict.fromkeys(config.models, "fused")

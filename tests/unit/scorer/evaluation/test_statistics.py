@@ -92,11 +92,12 @@ def test_a_method_that_lacks_samples_is_compared_on_those_it_has():
     assert (table["fused", "nll_gap_closed"]["n"], table["window", "nll"]["n"]) == (1, 2)
 
 
-def test_a_verdict_says_what_was_reached_and_what_was_missed():
+@pytest.mark.parametrize("samples", [9, 10])
+def test_a_verdict_says_what_was_reached_and_what_was_missed(samples):
     good = needle([1.0, 1.0], window=[5.0, 5.0], fused=[2.0, 2.0], laq=[3.0, 3.0], oracle=[1.1, 1.1])
     bad = [
         Result(f"x{i}", "records", False, 600, method, "100%" if method == "full" else "20%", 120, nll=nll)
-        for i in range(2)
+        for i in range(samples)
         for method, nll in (("full", 1.0), ("window", 2.0), ("fused", 2.5), ("laq", 1.5))
     ]
     flat = [
@@ -109,15 +110,15 @@ def test_a_verdict_says_what_was_reached_and_what_was_missed():
     assert verdict.median_gap == pytest.approx((0.75 - 0.5) / 2)
     assert (verdict.wins, len(verdict.standings)) == (1, 2)
     assert [cell.family for cell in verdict.below_window] == ["records"]
-    assert [cell.family for cell in verdict.worse_than_window] == ["records"]
+    # of nine samples no interval says much
+    assert [cell.family for cell in verdict.worse_than_window] == ["records"] * (samples >= 10)
     assert [cell.family for cell in verdict.no_gap] == ["few_shot"]
     assert [standing.best_other for standing in verdict.standings] == ["laq", "laq"]
-    sentence = lines(cells([*good, *bad, *flat]), "nll", seed=0)[1]
-    assert "closes 12 % of the gap in the median of 2 cells" in sentence
-    assert "not above window in records raw 0.5K-1K" in sentence
-    assert (
-        "ahead of every other method in 1 of 2 (ahead are laq in records raw 0.5K-1K, outside the interval)" in sentence
-    )
+    sentence = lines(cells([*good, *bad, *flat]), "nll", seed=0)[0]
+    assert "0.5K-1K tokens, nll: fused closes 12 % of the gap in the median of 2 cells" in sentence
+    assert "not above window in records raw," in sentence
+    outside = ", outside the interval" if samples >= 10 else ""
+    assert f"ahead of every other method in 1 of 2 (ahead are laq in records raw{outside})" in sentence
 
 
 def test_without_our_methods_the_verdict_says_so():
@@ -160,7 +161,9 @@ def test_shares_of_the_gap_are_medians_of_cells_by_budget():
 
 
 def test_a_plot_is_drawn_of_what_there_is(tmp_path: Path):
-    made = list(rows(cells(needle([1.0, 3.0], window=[3.0, 9.0])), seed=0))
+    near = needle([1.0, 3.0], window=[3.0, 9.0])
+    small = [replace(each, budget="10%") for each in near if each.method == "window"]
+    made = list(rows(cells([*near, *small]), seed=0))
     assert plot_metric(made, "nll", "0.5K-1K", tmp_path / "nll.png")
     assert (tmp_path / "nll.png").read_bytes().startswith(b"\x89PNG")
     assert not plot_metric(made, "accuracy", "0.5K-1K", tmp_path / "none.png")
