@@ -75,7 +75,7 @@ train: install ## train the adapter of the default model again, into build/train
 		--steps 180 --batch 8 --max-response-tokens 64 --validation-ratio 0.06 --save-every 30 --seed 0 $$resume $(ARGS)
 
 ABLATION := build/ablation
-# by name: what a training asks of the rows; all with the same prompts, steps and seed
+# by name: what a training asks of the rows; all with the same prompts, steps and seed; 60 steps see no prompt twice, so none is cached
 PAPER := --objective paper --no-reference-answers
 OWN_ANSWERS := --objective evictable_max --no-reference-answers
 REFERENCES := --objective evictable_max
@@ -84,10 +84,10 @@ ablation: install ## train by each objective, and compare the adapters on held-o
 	@mkdir -p $(ABLATION)
 	@model="$$($(BIN)/python -m services.local.model)"; data=$(ABLATION)/train.jsonl; held=$(ABLATION)/held_out.jsonl; \
 	[ -f $$data ] || $(BIN)/python -m scorer.training.data --model "$$model" --out $$data --split train --count 612 --min-tokens 256 --max-tokens 1024 --seed 1; \
-	[ -f $$held ] || $(BIN)/python -m scorer.training.data --model "$$model" --out $$held --split held_out --count 160 --min-tokens 512 --max-tokens 1024 --seed 77; \
+	[ -f $$held ] || $(BIN)/python -m scorer.training.data --model "$$model" --out $$held --split held_out --count 128 --min-tokens 512 --max-tokens 1024 --seed 77; \
 	one() { out=$(ABLATION)/$$1; \
 		[ -d $$out/adapter ] || $(KEEP_MEMORY) $(BIN)/python -m scorer.training --model "$$model" --data $$data --out $$out --prepared $(ABLATION)/prepared \
-			--name $$1 --steps 90 --batch 8 --max-response-tokens 64 --validation-ratio 0.06 --save-every 30 --seed 0 $$2 $$([ ! -f $$out/checkpoint.pt ] || echo --resume); \
+			--name $$1 --steps 60 --batch 8 --max-response-tokens 64 --validation-ratio 0.06 --save-every 30 --cache-mib 0 --seed 0 $$2 $$([ ! -f $$out/checkpoint.pt ] || echo --resume); \
 		$(BIN)/python -m scorer.evaluation run --model "$$model" --data $$held --adapter $$out/adapter --out $(ABLATION)/$$1.jsonl \
 			--method window --method lookahead --method fused --budget 20% --accuracy-budget none; }; \
 	one paper "$(PAPER)"; one own-answers "$(OWN_ANSWERS)"; one references "$(REFERENCES)"; one fused "$(FUSED)"; \
