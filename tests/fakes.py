@@ -43,8 +43,7 @@ class MemoryAdapterStore:
         return max((used.number for used in self._used if used.adapter == adapter), default=0) + 1
 
     async def begin(self, upload: Upload) -> frozenset[int]:
-        if upload.version in self._used and self._uploads.get(upload.version) != upload:
-            raise VersionExists(f"{upload.version}: exists")
+        self._check_number(upload)
         return frozenset(self._of(upload))
 
     async def put_chunk(self, upload: Upload, index: int, content: bytes) -> None:
@@ -52,15 +51,14 @@ class MemoryAdapterStore:
         self._of(upload).setdefault(index, content)
 
     async def commit(self, upload: Upload) -> VersionInfo:
+        self._check_number(upload)
         missing = tuple(index for index in range(len(upload.chunk_sums)) if index not in self._of(upload))
         if missing:
             raise UploadIncomplete(f"{upload.version}: chunks are missing", missing)
         if FileDigest.of(b"".join(await self._all(upload))) != upload.manifest.files.weights:
             await self.abort(upload)
             raise AdapterDamaged(f"{upload.version}: is not the published file")
-        if upload.version in self._used:
-            if self._uploads.get(upload.version) != upload:
-                raise VersionExists(f"{upload.version}: exists")
+        if upload.version in self._versions:
             return replace(self._versions[upload.version], idle_since_ms=None)
         return self._publish(upload)
 
@@ -135,6 +133,10 @@ class MemoryAdapterStore:
         if after > len(events):
             raise EventsLost(f"{adapter}: has {len(events)} events")
         return tuple(events[after:])
+
+    def _check_number(self, upload: Upload) -> None:
+        if upload.version in self._used and self._uploads.get(upload.version) != upload:
+            raise VersionExists(f"{upload.version}: exists")
 
     def _of(self, upload: Upload) -> dict[int, bytes]:
         return self._chunks.setdefault((upload.version, upload.tag), {})

