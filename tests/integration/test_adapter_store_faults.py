@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
@@ -31,7 +32,7 @@ def start_server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Sta
     """start_server(maxmemory="8mb"): a server of its own, killed at the end of the test."""
     started: list[RedisServer] = []
 
-    def start(**config: str) -> RedisServer:
+    def start(**config: Any) -> RedisServer:
         started.append(RedisServer(server_program(request.param), tmp_path, **config))
         return started[-1]
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
@@ -172,6 +172,8 @@ def test_redis_answers_as_memory_does(server: RedisServer) -> None:
             deadline=None,
             derandomize=True,
             database=None,
+            # a failing run is printed as it was: to shrink it takes longer than a test may
+            phases=[Phase.generate],
             suppress_health_check=list(HealthCheck),
         ),
     )
