@@ -22,6 +22,14 @@ async def store_at(
         yield RedisAdapterStore(commands, **settings)
 
 
+async def mortal_keys(client: redis.Redis, store: RedisAdapterStore, adapters: list[AdapterId]) -> list[str]:
+    """Chunks of versions that would expire."""
+    live = [VersionId(adapter, info.number) for adapter in adapters for info in await store.versions(adapter)]
+    uploads = [await store.open(version) for version in live]
+    chunks = [key for upload in uploads for key in AdapterKeys(upload.version.adapter).chunks(upload)]
+    return [key for key in chunks if client.ttl(key) != -1]
+
+
 async def leaked_keys(client: redis.Redis, store: RedisAdapterStore, adapters: list[AdapterId]) -> list[str]:
     """Keys that belong to no version and would stay for ever."""
     owned: set[str] = set()

@@ -17,7 +17,7 @@ from scorer.adapters.store_errors import (
 )
 from scorer.adapters.store_values import AdapterId, Alias, StoreEvent, VersionId, split
 from tests.adapter_uploads import ADAPTER, make_upload, make_weights, publish, publish_small, read_all
-from tests.integration.stores import leaked_keys, store_at
+from tests.integration.stores import leaked_keys, mortal_keys, store_at
 from tests.redis_servers import SERVERS, RedisServer, server_program
 
 
@@ -143,6 +143,17 @@ async def test_a_commit_whose_answer_was_lost_may_be_repeated(store):
     assert (await store.aliases(ADAPTER)).revision == 2
 
 
+async def test_a_version_that_is_sent_again_stays_for_ever(store, server):
+    weights = make_weights(100)
+    upload = make_upload(weights)
+    await publish(store, upload, weights)
+    await store.begin(upload)
+    await store.put_chunk(upload, 0, weights)
+    await store.commit(upload)
+    with server.client() as client:
+        assert await mortal_keys(client, store, [ADAPTER]) == []
+
+
 async def test_of_two_publishers_of_one_version_one_wins_whole(store):
     weights = [make_weights(seed=seed) for seed in (1, 2)]
     uploads = [make_upload(each) for each in weights]
@@ -212,6 +223,21 @@ async def test_a_version_in_use_is_not_deleted(store):
         await store.delete_version(VersionId(ADAPTER, 1))
     await store.delete_version(VersionId(ADAPTER, 2))
     assert [version.number for version in await store.versions(ADAPTER)] == [1]
+
+
+async def test_there_is_no_way_back_to_a_deleted_version(store):
+    await publish_small(store, 1, 2)
+    await store.set_alias(ADAPTER, "default", 2, generation=2)
+    await store.delete_version(VersionId(ADAPTER, 1))
+    assert (await store.aliases(ADAPTER)).by_name["default"] == Alias("default", 2, generation=4)
+
+
+async def test_a_version_that_lost_its_last_alias_is_idle(store):
+    await publish_small(store, 1, 2)
+    canary = await store.set_alias(ADAPTER, "canary", 2, generation=0)
+    assert (await store.versions(ADAPTER))[1].idle_since_ms is None
+    await store.remove_alias(ADAPTER, "canary", canary.generation)
+    assert await store.collect(ADAPTER, 0) == (2,)
 
 
 async def test_who_reads_a_version_when_it_is_deleted_may_finish(store, server):

@@ -97,7 +97,7 @@ async def test_through_a_socket(program, servers, tmp_path):
 async def test_over_tls(program, servers, tmp_path):
     key, certificate = _certificate(tmp_path)
     port = free_port()
-    options = {
+    options: dict[str, Any] = {
         "tls_port": str(port),
         "tls_cert_file": certificate,
         "tls_key_file": key,
