@@ -111,7 +111,8 @@ class MemoryAdapterStore:
         aliases = self._aliases[version.adapter]
         if any(alias.version == version.number for alias in aliases.values()):
             raise VersionInUse(f"{version}: is in use")
-        del self._chunks[version, self._uploads.pop(version).tag], self._versions[version]
+        del self._versions[version]
+        self._chunks.pop((version, self._uploads.pop(version).tag), None)
         for alias in list(aliases.values()):
             if alias.previous == version.number:
                 aliases[alias.name] = replace(alias, previous=None)
