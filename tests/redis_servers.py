@@ -1,6 +1,7 @@
 """Real servers for tests of the adapter store: Valkey, and Redis 7 where it is installed."""
 
 import shutil
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -58,6 +59,14 @@ class RedisServer:
         """As a crash does it."""
         self._popen.kill()
         self._popen.wait()
+
+    def pause(self) -> None:
+        """As a partition does it: connections stay open, and nothing comes back."""
+        self._popen.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """End `pause`."""
+        self._popen.send_signal(signal.SIGCONT)
 
     def _answers(self) -> bool:
         try:

@@ -12,27 +12,23 @@ from scorer.adapters.redis_reads import RedisReads
 from scorer.adapters.redis_records import parse_alias
 from scorer.adapters.redis_uploads import RedisUploads
 from scorer.adapters.store_errors import AliasMoved, NotInStore, VersionInUse
-from scorer.adapters.store_values import DEFAULT_ALIAS, AdapterId, Alias, Upload, VersionId, check_alias_name
+from scorer.adapters.store_values import (
+    DEFAULT_ALIAS,
+    AdapterId,
+    Alias,
+    StoreLimits,
+    Upload,
+    VersionId,
+    check_alias_name,
+)
 
 
 class RedisAdapterStore(RedisReads, RedisUploads):
-    """The `AdapterStore` in Redis. Every change is one script, so it is seen whole or not at all.
+    """The `AdapterStore` in Redis. Every change is one script, so it is seen whole or not at all."""
 
-    upload_grace_seconds    how long a chunk of an upload stays without the next chunk, or a commit
-    drain_seconds           how long those who read a version may go on when it is deleted
-    max_events              about how many events are kept; who is later reads the aliases
-    """
-
-    def __init__(
-        self,
-        commands: RedisCommands,
-        upload_grace_seconds: int = 3600,
-        drain_seconds: int = 600,
-        max_events: int = 1000,
-    ) -> None:
+    def __init__(self, commands: RedisCommands, limits: StoreLimits) -> None:
         RedisReads.__init__(self, commands)
-        RedisUploads.__init__(self, commands, upload_grace_seconds, max_events)
-        self._drain_seconds = drain_seconds
+        RedisUploads.__init__(self, commands, limits)
 
     async def set_alias(self, adapter: AdapterId, name: str, version: int, generation: int) -> Alias:
         check_alias_name(name)
@@ -78,18 +74,22 @@ class RedisAdapterStore(RedisReads, RedisUploads):
     async def _delete(self, upload: Upload, idle_ms: int) -> list[str]:
         keys, number = AdapterKeys(upload.version.adapter), upload.version.number
         more = (keys.manifest(number), *keys.chunks(upload))
-        return await self._script("delete_version", upload.version.adapter, more, number, self._drain_seconds, idle_ms)
+        return await self._script(
+            "delete_version", upload.version.adapter, more, number, self._limits.drain_seconds, idle_ms
+        )
 
     async def _script(self, name: str, adapter: AdapterId, more_keys: tuple[str, ...], *args: str | int) -> list[str]:
         keys = (*AdapterKeys(adapter).shared, *more_keys)
-        return await self._commands.script(name, keys, self._max_events, *args)
+        return await self._commands.script(name, keys, self._limits.max_events, *args)
 
 
 @asynccontextmanager
-async def open_redis_store(options: RedisOptions) -> AsyncIterator[RedisAdapterStore]:
+async def open_redis_store(
+    options: RedisOptions, limits: StoreLimits | None = None
+) -> AsyncIterator[RedisAdapterStore]:
     """The store at `options.url`. Raises StoreUnavailable, StoreMisconfigured, and ValueError for a wrong URL."""
     async with connect(options) as commands:
-        yield RedisAdapterStore(commands)
+        yield RedisAdapterStore(commands, limits or StoreLimits())
 
 
 def _moved(adapter: AdapterId, name: str, generation: int, record: str) -> AliasMoved:

@@ -8,16 +8,15 @@ from scorer.adapters.redis_commands import RedisCommands
 from scorer.adapters.redis_keys import INDEX, AdapterKeys, index_of
 from scorer.adapters.redis_records import parse_version
 from scorer.adapters.store_errors import UploadIncomplete, VersionExists
-from scorer.adapters.store_values import AdapterId, Upload, VersionInfo
+from scorer.adapters.store_values import AdapterId, StoreLimits, Upload, VersionInfo
 
 
 class RedisUploads:
     """The part of the store that publishers need."""
 
-    def __init__(self, commands: RedisCommands, upload_grace_seconds: int, max_events: int) -> None:
+    def __init__(self, commands: RedisCommands, limits: StoreLimits) -> None:
         self._commands = commands
-        self._grace_seconds = upload_grace_seconds
-        self._max_events = max_events
+        self._limits = limits
 
     async def next_version(self, adapter: AdapterId) -> int:
         used = await self._commands.call("SMEMBERS", AdapterKeys(adapter).used)
@@ -32,7 +31,7 @@ class RedisUploads:
         await asyncio.to_thread(upload.check_chunk, index, content)
         key = AdapterKeys(upload.version.adapter).chunk(upload, index)
         # never over a chunk that is there: it may belong to a version by now
-        if not await self._commands.call("SET", key, content, "NX", "EX", self._grace_seconds):
+        if not await self._commands.call("SET", key, content, "NX", "EX", self._limits.upload_grace_seconds):
             await self._keep(upload, index)
 
     async def commit(self, upload: Upload) -> VersionInfo:
@@ -43,7 +42,7 @@ class RedisUploads:
         status, *rest = await self._commands.script(
             "commit",
             (*keys.shared, keys.used, keys.manifest(number), *keys.chunks(upload)),
-            self._max_events,
+            self._limits.max_events,
             number,
             upload.manifest.to_json(),
             upload.config,
@@ -76,7 +75,7 @@ class RedisUploads:
         """Whether a chunk is there; if so, for another while."""
         key = AdapterKeys(upload.version.adapter).chunk(upload, index)
         # GT leaves those of a version alone, which never expire
-        await self._commands.call("EXPIRE", key, self._grace_seconds, "GT")
+        await self._commands.call("EXPIRE", key, self._limits.upload_grace_seconds, "GT")
         size_bytes: int = await self._commands.call("STRLEN", key)
         return size_bytes == upload.chunk_bytes(index)
 

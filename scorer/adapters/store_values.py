@@ -148,6 +148,20 @@ class AdapterPage:
     next_after: str = ""
 
 
+@dataclass(frozen=True)
+class StoreLimits:
+    """How long a store waits for others, and how much it remembers.
+
+    upload_grace_seconds    a chunk of an upload stays so long without the upload being resumed or committed
+    drain_seconds           those who read a version may go on so long when it is deleted
+    max_events              about so many events are kept; who is later reads the aliases
+    """
+
+    upload_grace_seconds: int = 3600
+    drain_seconds: int = 600
+    max_events: int = 1000
+
+
 def chunk_count(size_bytes: int) -> int:
     """Of a file of this size."""
     return -(-size_bytes // CHUNK_BYTES)

@@ -6,20 +6,17 @@ from typing import Any
 
 import redis
 
-from scorer.adapters.redis_connection import connect
 from scorer.adapters.redis_keys import INDEX, AdapterKeys
 from scorer.adapters.redis_options import RedisOptions
-from scorer.adapters.redis_store import RedisAdapterStore
-from scorer.adapters.store_values import AdapterId, VersionId
+from scorer.adapters.redis_store import RedisAdapterStore, open_redis_store
+from scorer.adapters.store_values import AdapterId, StoreLimits, VersionId
 
 
 @asynccontextmanager
-async def store_at(
-    url: str, options: dict[str, Any] | None = None, **settings: int
-) -> AsyncIterator[RedisAdapterStore]:
+async def store_at(url: str, options: dict[str, Any] | None = None, **limits: int) -> AsyncIterator[RedisAdapterStore]:
     """store_at(url, {"username": ...}, max_events=...)"""
-    async with connect(RedisOptions(url, **(options or {}))) as commands:
-        yield RedisAdapterStore(commands, **settings)
+    async with open_redis_store(RedisOptions(url, **(options or {})), StoreLimits(**limits)) as store:
+        yield store
 
 
 async def mortal_keys(client: redis.Redis, store: RedisAdapterStore, adapters: list[AdapterId]) -> list[str]:

@@ -24,6 +24,7 @@ from tests.processes import ROOT, free_port, poll
 from tests.redis_servers import SERVERS, RedisServer, server_program
 
 StartServer = Callable[..., RedisServer]
+PUBLISHER = ("on", ">secret", "~adapter:*", "+@read", "+@write", "+@connection", "+@scripting", "+time", "-@dangerous")
 READER = ("on", ">secret", "~adapter:*", "+@read", "+@connection", "-@dangerous")
 
 
@@ -90,6 +91,20 @@ async def test_a_redis_that_stays_away_is_a_sentence_and_later_works_again(start
             await store.set_alias(ADAPTER, "canary", 1, generation=0)
         await asyncio.to_thread(server.start)
         assert set((await store.aliases(ADAPTER)).by_name) == {"default"}
+
+
+async def test_a_redis_that_hangs_is_a_sentence_and_later_works_again(start_server):
+    server, weights = start_server(), make_weights(100)
+    upload = make_upload(weights, 2)
+    async with store_at(server.url, {"retries": 0, "timeout_seconds": 0.5}) as store:
+        await publish_small(store, 1)
+        server.pause()
+        for call in (publish(store, upload, weights), store.set_alias(ADAPTER, "canary", 1, 0), store.aliases(ADAPTER)):
+            with pytest.raises(StoreUnavailable, match="try again later"):
+                await call
+        server.resume()
+        await publish(store, upload, weights)
+        assert await read_all(store, upload) == weights
 
 
 async def test_a_redis_that_was_never_there_is_a_sentence():
@@ -160,6 +175,17 @@ async def test_a_reader_reads_and_writes_nothing(start_server):
                 await store.delete_version(upload.version)
     # it may not ask for the policy either, which is no reason to stop
     assert [line["event"] for line in logs] == ["redis_policy_unknown"]
+
+
+async def test_a_publisher_has_the_rights_that_the_readme_names(start_server):
+    server = start_server()
+    with server.client() as client:
+        client.execute_command("ACL", "SETUSER", "publisher", *PUBLISHER)
+    async with store_at(server.url, {"username": "publisher", "password": "secret"}) as store:
+        await publish_small(store, 1, 2)
+        moved = await store.set_alias(ADAPTER, "canary", 2, generation=0)
+        await store.remove_alias(ADAPTER, "canary", moved.generation)
+        assert await store.collect(ADAPTER, 0) == (2,)
 
 
 async def test_a_wrong_password_is_a_sentence_without_it(start_server):

@@ -54,7 +54,8 @@ async def _use(url, options=None):
 
 
 async def test_on_a_cluster(program, servers, tmp_path):
-    server = RedisServer(program, tmp_path, cluster_enabled="yes", appendonly="no")
+    # the default, 10,000 above the port, may be none
+    server = RedisServer(program, tmp_path, cluster_enabled="yes", cluster_port=str(free_port()), appendonly="no")
     servers.append(server)
     with server.client() as client:
         client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
