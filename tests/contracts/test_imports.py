@@ -22,6 +22,12 @@ def test_sidecar_and_router_load_no_torch(module):
     assert not HEAVY & set(loaded)
 
 
+def test_the_adapter_store_loads_no_torch():
+    loaded = json.loads(run("import scorer.adapters.redis_store, sys, json; print(json.dumps(list(sys.modules)))"))
+    assert "redis.asyncio" in loaded
+    assert not HEAVY & set(loaded)
+
+
 def test_runtime_with_the_fake_engine_loads_no_torch():
     code = "import services.runtime.main, services.runtime.backends.fake, sys; print('torch' in sys.modules)"
     assert run(code).strip() == "False"

@@ -1,0 +1,82 @@
+"""One command or script at a time, with the errors of Redis in the words of the store."""
+
+import hashlib
+from importlib.resources import files
+from typing import Any, Protocol
+
+from redis.exceptions import (
+    AuthenticationError,
+    AuthorizationError,
+    NoPermissionError,
+    NoScriptError,
+    OutOfMemoryError,
+    RedisClusterException,
+    RedisError,
+)
+
+from scorer.adapters.store_errors import StoreError, StoreForbidden, StoreFull, StoreUnavailable
+
+# what Redis says instead of NOPERM, of a command inside a script, or one that a service renamed away
+FORBIDDEN_WORDS = ("ACL failure", "unknown command", "can't run this command")
+
+
+class RedisClient(Protocol):
+    """What a connection to one server and one to a Cluster have in common."""
+
+    async def execute_command(self, *args: Any) -> Any: ...
+
+
+class RedisCommands:
+    """Commands to `where`, retried by the client. A blocking one must end in `block_seconds`."""
+
+    def __init__(self, client: RedisClient, where: str, timeout_seconds: float) -> None:
+        self.where = where
+        # else the connection would be given up while Redis still waits, as agreed
+        self.block_seconds = timeout_seconds / 2
+        self._client = client
+
+    async def call(self, *args: Any) -> Any:
+        """Its answer, strings as bytes. Raises StoreUnavailable, StoreFull, StoreForbidden."""
+        try:
+            return await self._client.execute_command(*args)
+        except NoScriptError:
+            raise
+        except (RedisError, RedisClusterException, OSError) as error:
+            raise _translated(error, str(args[0]), self.where) from error
+
+    async def script(self, name: str, keys: tuple[str, ...], *args: Any) -> list[str]:
+        """The answer of `lua/<name>.lua`, which is a list of strings."""
+        source = script_source(name)
+        try:
+            answer = await self.call("EVALSHA", _sha1(source), len(keys), *keys, *args)
+        except NoScriptError:
+            # the first time, and after each restart of the server
+            answer = await self.call("EVAL", source, len(keys), *keys, *args)
+        return [text(item) for item in answer]
+
+
+def script_source(name: str) -> str:
+    """A script with what all of them share in front."""
+    folder = files("scorer.adapters") / "lua"
+    return (folder / "prelude.lua").read_text() + (folder / f"{name}.lua").read_text()
+
+
+def text(answer: bytes | str) -> str:
+    """A string of Redis."""
+    return answer.decode() if isinstance(answer, bytes) else answer
+
+
+def _sha1(source: str) -> str:
+    # the name by which Redis knows a script
+    return hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
+
+
+def _translated(error: Exception, command: str, where: str) -> StoreError:
+    said = str(error) or type(error).__name__
+    if isinstance(error, OutOfMemoryError) or said.startswith("OOM "):
+        return StoreFull(f"Redis at {where} is full ({command}: {said}); raise maxmemory, or delete versions")
+    if isinstance(error, AuthenticationError | AuthorizationError):
+        return StoreForbidden(f"Redis at {where} refuses this user or password: {said}")
+    if isinstance(error, NoPermissionError) or any(words in said for words in FORBIDDEN_WORDS):
+        return StoreForbidden(f"Redis at {where} forbids {command} ({said}); use a user with the rights for it")
+    return StoreUnavailable(f"Redis at {where} does not answer {command} now ({said}); try again later")

@@ -1,0 +1,109 @@
+"""Which Redis a URL names, and what an error of Redis means; no server is asked."""
+
+import pytest
+from redis.exceptions import (
+    AuthenticationError,
+    BusyLoadingError,
+    ConnectionError,
+    NoPermissionError,
+    OutOfMemoryError,
+    RedisClusterException,
+    ResponseError,
+    TimeoutError,
+)
+
+from scorer.adapters.redis_commands import RedisCommands
+from scorer.adapters.redis_connection import check_policy
+from scorer.adapters.redis_options import RedisOptions
+from scorer.adapters.store_errors import StoreForbidden, StoreFull, StoreMisconfigured, StoreUnavailable
+
+
+class FailingClient:
+    """A client whose every command ends in this."""
+
+    def __init__(self, error):
+        self.error = error
+
+    async def execute_command(self, *args):
+        raise self.error
+
+
+class AnsweringClient(FailingClient):
+    async def execute_command(self, *args):
+        return self.error
+
+
+@pytest.mark.parametrize(
+    "url, kind, tls, hosts",
+    [
+        ("redis+sentinel://a:1,b/main", "sentinel", False, [("a", 1), ("b", 26379)]),
+        ("rediss+sentinel://user:p%40ss@a,b:2/main", "sentinel", True, [("a", 26379), ("b", 2)]),
+        ("redis+cluster://a,[::1]:7", "cluster", False, [("a", 6379), ("::1", 7)]),
+        ("rediss+cluster://a:1", "cluster", True, [("a", 1)]),
+    ],
+)
+def test_a_url_names_several_servers(url, kind, tls, hosts):
+    options = RedisOptions(url)
+    assert (options.kind, options.tls, options.hosts) == (kind, tls, hosts)
+
+
+@pytest.mark.parametrize("url, tls", [("redis://a:1/2", False), ("rediss://a", True), ("unix:///a/b", False)])
+def test_a_url_names_one_server(url, tls):
+    assert (RedisOptions(url).kind, RedisOptions(url).tls) == ("single", tls)
+
+
+@pytest.mark.parametrize(
+    "url, attribute, message",
+    [
+        ("redis+sentinel://a:1", "service", "names no service; end it with /name-of-the-master"),
+        ("redis+sentinel://:1/main", "hosts", "names no host"),
+        ("redis+cluster://a:x", "hosts", "'a:x' has no whole number"),
+    ],
+)
+def test_a_wrong_url_is_a_sentence(url, attribute, message):
+    with pytest.raises(ValueError, match=message):
+        getattr(RedisOptions(url), attribute)
+
+
+def test_a_url_of_something_else_is_refused_without_its_password():
+    with pytest.raises(ValueError, match="url: 'http://a:1' begins with none of redis, rediss") as caught:
+        RedisOptions("http://user:secret@a:1")
+    assert "secret" not in str(caught.value)
+
+
+def test_given_credentials_win_over_those_of_the_url():
+    options = RedisOptions("redis+cluster://user:p%40ss@a", username="other").with_credentials_of_url()
+    assert (options.username, options.password) == ("other", "p@ss")
+    assert RedisOptions("redis://a").with_credentials_of_url().username is None
+
+
+@pytest.mark.parametrize(
+    "error, expected",
+    [
+        (OutOfMemoryError("command not allowed when used memory > 'maxmemory'."), StoreFull),
+        (NoPermissionError("this user has no permissions"), StoreForbidden),
+        (AuthenticationError("invalid username-password pair"), StoreForbidden),
+        (ResponseError("unknown command 'CONFIG'"), StoreForbidden),
+        (ResponseError("ACL failure in script: this user has no permissions"), StoreForbidden),
+        (ConnectionError("Connection refused"), StoreUnavailable),
+        (TimeoutError("Timeout reading"), StoreUnavailable),
+        (BusyLoadingError("Redis is loading the dataset in memory"), StoreUnavailable),
+        (RedisClusterException("Redis Cluster cannot be connected"), StoreUnavailable),
+        (OSError("Name or service not known"), StoreUnavailable),
+    ],
+    ids=lambda value: value.__name__ if isinstance(value, type) else type(value).__name__,
+)
+async def test_every_error_of_redis_is_one_of_ours(error, expected):
+    with pytest.raises(expected, match="Redis at redis://a") as caught:
+        await RedisCommands(FailingClient(error), "redis://a", 1.0).call("GET", "key")
+    assert caught.value.__cause__ is error
+
+
+@pytest.mark.parametrize("answer", [{}, {"maxmemory-policy": "noeviction"}])
+async def test_a_redis_that_does_not_say_its_policy_is_used(answer):
+    await check_policy(RedisCommands(AnsweringClient(answer), "redis://a", 1.0))
+
+
+async def test_a_redis_that_deletes_keys_is_refused():
+    with pytest.raises(StoreMisconfigured, match="volatile-ttl"):
+        await check_policy(RedisCommands(AnsweringClient({"maxmemory-policy": "volatile-ttl"}), "redis://a", 1.0))
