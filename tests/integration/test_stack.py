@@ -107,7 +107,7 @@ from services.local.stack import local_stack
 raise_on_interrupts()
 with local_stack(Path(sys.argv[1]), LocalSettings(build_dir=Path(sys.argv[2])), Console(quiet=True)):
     print("ready", flush=True)
-    __import__("time").sleep(60)
+    __import__("time").sleep(600)
 """
 
 
@@ -123,7 +123,7 @@ def test_an_interrupt_leaves_no_process(tiny_model, tmp_path, number, when):
         else:
             poll(lambda: processes_logging_to(logs), 30)
         script.send_signal(number)
-        script.communicate(timeout=30)
+        script.communicate(timeout=120)
     assert script.returncode != 0
     assert processes_logging_to(logs) == []
 

@@ -16,7 +16,7 @@ IN_PLACE = replace(GOOD, reference=lambda x: x.mul_(2), triton=lambda x: None)
 
 def on_cuda():
     """Looks like a tensor on CUDA, on a machine without."""
-    return Mock(torch.Tensor, is_cuda=True)
+    return Mock(torch.Tensor, is_cuda=True, requires_grad=False)
 
 
 @pytest.fixture

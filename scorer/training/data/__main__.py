@@ -14,6 +14,7 @@ from scorer.training.data.forms import ChatTokenizer
 from scorer.training.data.report import as_json, as_table, summarise
 from scorer.training.data.sample import Form, Split, write_samples
 from scorer.training.data.sources import NoText, load_source, source_names
+from scorer.training.interrupts import interrupts_wait
 
 INTERRUPTED = 130
 
@@ -76,11 +77,14 @@ def _tokenizer(model: Path) -> ChatTokenizer:
 def _write(plan: BuildPlan, out: Path, tokenizer: ChatTokenizer) -> list[Built]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     built: list[Built] = []
-    with Progress(*columns, console=Console(file=sys.stderr)) as progress:
+    # raised anywhere, an interrupt would be lost in the few places below that ignore every exception
+    with interrupts_wait() as stop, Progress(*columns, console=Console(file=sys.stderr)) as progress:
         task = progress.add_task(f"building {plan.split}", total=plan.count)
 
         def samples() -> Iterator[Any]:
             for one in build(plan, tokenizer):
+                if stop.asked:
+                    raise KeyboardInterrupt
                 built.append(one)
                 progress.advance(task)
                 yield one.sample

@@ -144,7 +144,7 @@ def test_data_of_another_encoding_is_named(folder, tmp_path):
         ({"name": "Not A Name"}, "name or folder of the model: "),
         ({"max_prompt_tokens": 3}, "none has at most 3 tokens"),
         ({"device": "abacus"}, "device: 'abacus' is not one of cpu and cuda"),
-        ({"dtype": "int4"}, "dtype: 'int4' is not one of float32, bfloat16"),
+        ({"dtype": "int4"}, "dtype: 'int4' is not one of float32 and bfloat16"),
         ({"resume": True}, "checkpoint.pt does not exist, so there is nothing to resume"),
         ({"learning_rate": 1e30, "warmup": 0}, "try a lower learning_rate"),
     ],
