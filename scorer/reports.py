@@ -105,5 +105,10 @@ def _line(cells: Sequence[str]) -> str:
 
 
 def _cell(value: Any) -> str:
-    text = f"{value:.1f}" if isinstance(value, float) else str(value)
+    text = _figure(value) if isinstance(value, float) else str(value)
     return " ".join(text.split()).replace("|", "\\|")
+
+
+def _figure(value: float) -> str:
+    # shares and ratios need more places than milliseconds
+    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.3f}"

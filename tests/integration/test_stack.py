@@ -99,6 +99,7 @@ def test_a_process_that_is_late_is_named(tiny_model, tmp_path, console):
 
 SCRIPT = """
 import sys
+import time
 from pathlib import Path
 from rich.console import Console
 from services.local.interrupts import raise_on_interrupts
@@ -107,7 +108,9 @@ from services.local.stack import local_stack
 raise_on_interrupts()
 with local_stack(Path(sys.argv[1]), LocalSettings(build_dir=Path(sys.argv[2])), Console(quiet=True)):
     print("ready", flush=True)
-    __import__("time").sleep(600)
+    # one long sleep would miss a signal that comes just before it
+    while True:
+        time.sleep(0.1)
 """
 
 
