@@ -50,7 +50,7 @@ $(INSTALLED): $(LOCKED)
 model: install ## convert the default model, unless it is in the cache, and print its folder
 	@$(BIN)/python -m services.local.model
 
-demo: install ## start everything and send one long prompt, with the whole KV cache and with a fifth of it
+demo: install ## start everything and send one long prompt, with the whole KV cache and with a fifth of it by each policy
 	@$(BIN)/python -m services.demo.main $(ARGS)
 
 up: install ## start everything, print where the router listens, and serve until Ctrl-C
