@@ -29,8 +29,10 @@ def require_dtype(dtype: str) -> None:
 def load_model(folder: Path, dtype: str, device: str = "cpu") -> LookaheadModel:
     """The frozen model; `dtype` is a name in DTYPES. Raises CannotLoad."""
     require_dtype(dtype)
-    if device not in ("cpu", "cuda") or (device == "cuda" and not torch.cuda.is_available()):
-        raise CannotLoad(f"device: {device!r} is not one of cpu and cuda, or this machine has none")
+    if device not in ("cpu", "cuda"):
+        raise CannotLoad(f"device: {device!r} is not one of cpu and cuda")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise CannotLoad("device: torch finds no CUDA device for 'cuda'; use cpu")
     declare_vision_ops()
     from transformers import AutoModelForCausalLM
     from transformers.utils import logging
