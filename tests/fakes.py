@@ -72,8 +72,10 @@ class MemoryAdapterStore:
         return self._uploads[version]
 
     async def read(self, upload: Upload) -> AsyncIterator[bytes]:
-        for content in await self._all(await self.open(upload.version)):
-            yield content
+        for index in range(len(upload.chunk_sums)):
+            if index not in self._of(upload):
+                await self.open(upload.version)
+            yield self._of(upload)[index]
 
     async def adapters(self, fingerprint: str | None = None, after: str = "", limit: int = 100) -> AdapterPage:
         found = {

@@ -27,19 +27,29 @@ class TensorEntry:
     end: int
 
 
-def read_header(content: bytes) -> dict[str, TensorEntry]:
-    """Every tensor by name. Raises AdapterInvalid when this is not a safetensors file whose tensors fill it exactly."""
+def header_bytes(content: bytes, file_bytes: int) -> int:
+    """Where the tensors begin in a file that begins with `content`. Raises AdapterInvalid for an absurd length."""
     length = int.from_bytes(content[:LENGTH_BYTES], "little")
-    if length > MAX_HEADER_BYTES or LENGTH_BYTES + length > len(content) or len(content) < LENGTH_BYTES:
+    if length > MAX_HEADER_BYTES or LENGTH_BYTES + length > file_bytes or len(content) < LENGTH_BYTES:
         raise _not_safetensors(
-            f"its header would have {length} bytes, of {len(content)} in the file and {MAX_HEADER_BYTES} allowed"
+            f"its header would have {length} bytes, of {file_bytes} in the file and {MAX_HEADER_BYTES} allowed"
         )
+    return LENGTH_BYTES + length
+
+
+def read_header(content: bytes, file_bytes: int | None = None) -> dict[str, TensorEntry]:
+    """Every tensor by name. Raises AdapterInvalid when this is not a safetensors file whose tensors fill it exactly.
+
+    With `file_bytes`, the size of the file, `content` may end behind the header.
+    """
+    size_bytes = len(content) if file_bytes is None else file_bytes
+    end = header_bytes(content, size_bytes)
     entries = {
         name: _entry(name, fields)
-        for name, fields in _parse(content[LENGTH_BYTES : LENGTH_BYTES + length]).items()
+        for name, fields in _parse(content[LENGTH_BYTES:end]).items()
         if name != "__metadata__"
     }
-    _check_layout(entries, len(content) - LENGTH_BYTES - length)
+    _check_layout(entries, size_bytes - end)
     return entries
 
 

@@ -5,8 +5,11 @@ ServiceError
   NotFound              a model or policy that is not here
   AlreadyExists         an id that is in use
   FailedPrecondition    a right request at a wrong moment, or for another server
+  Aborted               somebody else changed it first
   ResourceExhausted     too large, or over a quota
   Unavailable           draining, starting, or no runtime left; worth a retry
+  PermissionDenied      this server, or its user, may not do that
+  DataLoss              what is stored is not what was published
 """
 
 from collections.abc import Sequence
@@ -19,6 +22,7 @@ from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
 RETRY_AFTER_SECONDS = 1
+DOMAIN = "lookaheadkv"
 
 
 @dataclass(frozen=True)
@@ -66,8 +70,8 @@ class InvalidArgument(ServiceError):
 class NotFound(ServiceError):
     code = code_pb2.NOT_FOUND
 
-    def __init__(self, field: str, name: str, known: Sequence[str]) -> None:
-        super().__init__(f"{field}: {name!r} is not here; known: {', '.join(known) or 'none'}")
+    def __init__(self, field: str, name: str, known: Sequence[str] = (), sentence: str = "") -> None:
+        super().__init__(sentence or f"{field}: {name!r} is not here; known: {', '.join(known) or 'none'}")
         self.resource = error_details_pb2.ResourceInfo(resource_type=field, resource_name=name)
 
     def details(self) -> Sequence[Message]:
@@ -85,8 +89,34 @@ class AlreadyExists(ServiceError):
         return (self.resource,)
 
 
-class FailedPrecondition(ServiceError):
+class Explained(ServiceError):
+    """An error with a `reason` that a program can tell from others, e.g. `ADAPTER_MISMATCH`."""
+
+    def __init__(self, sentence: str, reason: str = "", **metadata: str) -> None:
+        super().__init__(sentence)
+        self.reason = reason
+        self.metadata = metadata
+
+    def details(self) -> Sequence[Message]:
+        if not self.reason:
+            return ()
+        return (error_details_pb2.ErrorInfo(reason=self.reason, domain=DOMAIN, metadata=self.metadata),)
+
+
+class FailedPrecondition(Explained):
     code = code_pb2.FAILED_PRECONDITION
+
+
+class Aborted(ServiceError):
+    code = code_pb2.ABORTED
+
+
+class PermissionDenied(ServiceError):
+    code = code_pb2.PERMISSION_DENIED
+
+
+class DataLoss(Explained):
+    code = code_pb2.DATA_LOSS
 
 
 class ResourceExhausted(ServiceError):

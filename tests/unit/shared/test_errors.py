@@ -6,10 +6,13 @@ from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
 from services.shared.errors import (
+    Aborted,
     AlreadyExists,
+    DataLoss,
     FailedPrecondition,
     InvalidArgument,
     NotFound,
+    PermissionDenied,
     ResourceExhausted,
     ServiceError,
     Unavailable,
@@ -21,6 +24,9 @@ ERRORS = [
     (NotFound("model", "x", ["y"]), grpc.StatusCode.NOT_FOUND),
     (AlreadyExists("request_id", "x", "is in flight"), grpc.StatusCode.ALREADY_EXISTS),
     (FailedPrecondition("no engine"), grpc.StatusCode.FAILED_PRECONDITION),
+    (Aborted("somebody else moved it"), grpc.StatusCode.ABORTED),
+    (PermissionDenied("a reader"), grpc.StatusCode.PERMISSION_DENIED),
+    (DataLoss("damaged"), grpc.StatusCode.DATA_LOSS),
     (ResourceExhausted("too large"), grpc.StatusCode.RESOURCE_EXHAUSTED),
     (Unavailable("draining"), grpc.StatusCode.UNAVAILABLE),
 ]
@@ -33,7 +39,12 @@ def test_error_becomes_its_status_with_its_sentence(error, code):
 
 
 def test_every_error_of_the_tree_is_covered_here():
-    assert {type(error) for error, _ in ERRORS} == set(ServiceError.__subclasses__())
+    assert {type(error) for error, _ in ERRORS} == leaves(ServiceError)
+
+
+def leaves(base: type[ServiceError]) -> set[type[ServiceError]]:
+    below = base.__subclasses__()
+    return {leaf for cls in below for leaf in leaves(cls)} if below else {base}
 
 
 def details(error: ServiceError) -> list[str]:
@@ -50,6 +61,11 @@ def test_invalid_argument_names_every_field():
 def test_not_found_lists_what_is_known():
     assert str(NotFound("model", "x", ["y", "z"])) == "model: 'x' is not here; known: y, z"
     assert str(NotFound("model", "x", [])).endswith("known: none")
+
+
+def test_reason_and_its_data_are_for_programs():
+    (info,) = FailedPrecondition("of another model", "ADAPTER_MISMATCH", found="x").details()
+    assert (info.reason, dict(info.metadata)) == ("ADAPTER_MISMATCH", {"found": "x"})
 
 
 def test_retry_is_advised_only_where_waiting_helps():
