@@ -2,13 +2,23 @@
 
 import asyncio
 from contextlib import AsyncExitStack
+from functools import partial
 
 import grpc
 import structlog
 
-from protos.scorer.v1 import scoring_config_pb2, scoring_config_pb2_grpc
+from protos.scorer.v1 import (
+    adapter_registry_pb2,
+    adapter_registry_pb2_grpc,
+    scoring_config_pb2,
+    scoring_config_pb2_grpc,
+)
+from scorer.adapters.redis_options import RedisOptions
 from scorer.config_file import ConfigError
 from scorer.config_source import ConfigSource
+from scorer.registry.collecting import collect_for_ever
+from scorer.registry.connection import StoreConnection
+from scorer.registry.servicer import AdapterRegistryServicer
 from scorer.servicer import ScoringConfigServicer
 from scorer.settings import ScorerSettings
 from services.shared.health import Health
@@ -20,6 +30,7 @@ from services.shared.settings import load_settings, refuse_start
 logger = structlog.get_logger()
 
 SERVICES = tuple(service.full_name for service in scoring_config_pb2.DESCRIPTOR.services_by_name.values())
+(REGISTRY,) = (service.full_name for service in adapter_registry_pb2.DESCRIPTOR.services_by_name.values())
 
 
 async def serve(settings: ScorerSettings) -> None:
@@ -30,19 +41,38 @@ async def serve(settings: ScorerSettings) -> None:
         interceptors=[ErrorInterceptor(settings.max_message_bytes)],
         options=server_options(settings.max_message_bytes),
     )
-    health = Health(server, SERVICES, reflect=settings.reflection)
+    health = Health(server, SERVICES, reflect=settings.reflection, apart=(REGISTRY,))
+    adapters = StoreConnection(redis_options(settings), partial(health.flag, REGISTRY))
     scoring_config_pb2_grpc.add_ScoringConfigServiceServicer_to_server(ScoringConfigServicer(source), server)
+    adapter_registry_pb2_grpc.add_AdapterRegistryServiceServicer_to_server(AdapterRegistryServicer(adapters), server)
     async with AsyncExitStack() as stack:
         port = await listen(server, settings.host, settings.port)
         await health.alive()
         logger.info("listening", host=settings.host, port=port)
         await stack.enter_async_context(background(source.follow()))
+        await stack.enter_async_context(background(adapters.follow()))
+        if settings.redis_url:
+            work = collect_for_ever(adapters, settings.collect_grace_seconds, settings.collect_every_seconds)
+            await stack.enter_async_context(background(work))
         stack.push_async_callback(stop_gracefully, server, health, settings.shutdown_grace_seconds)
         # a watch never ends by itself
         stack.callback(source.close)
+        stack.callback(adapters.close)
         await health.ready()
         logger.info("ready", config_path=str(settings.config_path))
         await stop.wait()
+
+
+def redis_options(settings: ScorerSettings) -> RedisOptions | None:
+    """Where adapters lie, None when there is no registry. Exits with a sentence when the URL is wrong."""
+    if not settings.redis_url:
+        return None
+    password = settings.redis_password.get_secret_value() if settings.redis_password else None
+    ca_file = str(settings.redis_ca_file) if settings.redis_ca_file else None
+    try:
+        return RedisOptions(settings.redis_url, settings.redis_username, password, ca_file)
+    except ValueError as error:
+        refuse_start(f"SCORER_REDIS_URL: {error}")
 
 
 def main() -> None:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -15,7 +15,15 @@ class ScorerSettings(BaseSettings):
     host: str = Field("127.0.0.1", description="address to listen on")
     port: int = Field(50051, ge=0, le=65535, description="gRPC port; 0 picks a free one")
     config_path: Path = Field(description="scoring configuration, a YAML file that may change while we run")
-    max_message_bytes: int = Field(64 << 10, gt=0, description="largest request that is read")
+    max_message_bytes: int = Field(2 << 20, gt=0, description="largest message that is read")
+    redis_url: str = Field("", description="Redis that keeps adapters, e.g. redis://host:6379; empty: no registry")
+    redis_username: str | None = Field(None, description="user of Redis, instead of the URL's")
+    redis_password: SecretStr | None = Field(None, description="password of Redis, instead of the URL's")
+    redis_ca_file: Path | None = Field(None, description="certificate authority of rediss://, instead of the system's")
+    collect_grace_seconds: float = Field(
+        7 * 86400.0, ge=0, description="versions that no alias has needed for so long are deleted"
+    )
+    collect_every_seconds: float = Field(3600.0, gt=0, description="how often such versions are looked for")
     shutdown_grace_seconds: float = Field(5.0, ge=0, description="below terminationGracePeriodSeconds")
     reflection: bool = Field(True, description="serve gRPC reflection; off in production")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="least severe level logged")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from typing import Any
 
@@ -48,8 +48,12 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
         details: grpc.HandlerCallDetails,
     ) -> grpc.RpcMethodHandler | None:
         handler = await continuation(details)
-        if handler is None or handler.request_streaming:
+        if handler is None or (handler.request_streaming and handler.response_streaming):
             return handler
+        if handler.request_streaming:
+            return grpc.stream_unary_rpc_method_handler(
+                self._upload(handler, details.method), None, handler.response_serializer
+            )
         if handler.response_streaming:
             return grpc.unary_stream_rpc_method_handler(
                 self._stream(handler, details.method), None, handler.response_serializer
@@ -71,6 +75,16 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
         async def call(body: bytes, context: grpc.aio.ServicerContext) -> None:
             try:
                 await _send(handler.unary_stream(self._decode(handler, body), context), context)
+            except Exception as error:
+                await _abort(context, error, method)
+
+        return call
+
+    def _upload(self, handler: grpc.RpcMethodHandler, method: str) -> Callable[..., Awaitable[Any]]:
+        async def call(bodies: AsyncIterator[bytes], context: grpc.aio.ServicerContext) -> Any:
+            requests = (self._decode(handler, body) async for body in bodies)
+            try:
+                return await handler.stream_unary(requests, context)
             except Exception as error:
                 await _abort(context, error, method)
 

@@ -11,7 +11,7 @@ from google.protobuf.descriptor import ServiceDescriptor
 from tests.processes import ROOT
 
 PROTOS = sorted((ROOT / "protos").rglob("*.proto"))
-SERVICER_MODULES = ["scorer.servicer", "router.servicer", "services.runtime.servicer"]
+SERVICER_MODULES = ["scorer.servicer", "scorer.registry.servicer", "router.servicer", "services.runtime.servicer"]
 
 
 def module_of(proto: Path, suffix: str) -> str:

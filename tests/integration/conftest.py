@@ -50,10 +50,10 @@ def start_runtime(start_process: StartProcess, tiny_model: Path) -> StartProcess
 
 @pytest.fixture
 def start_scorer(start_process: StartProcess) -> StartProcess:
-    """start_scorer(config_path, port=0): a scorer sidecar; waits for nothing."""
+    """start_scorer(config_path, port=0, SCORER_...=...): a scorer sidecar; waits for nothing."""
 
-    def start(config_path: Path, port: int = 0) -> ServerProcess:
-        return start_process("scorer.main", SCORER_PORT=port, SCORER_CONFIG_PATH=config_path)
+    def start(config_path: Path, port: int = 0, **variables: Any) -> ServerProcess:
+        return start_process("scorer.main", SCORER_PORT=port, SCORER_CONFIG_PATH=config_path, **variables)
 
     return start
 

@@ -1,0 +1,1 @@
+"""The sidecar's gRPC service for adapters: who asks, what is answered, and the connection to their store."""

@@ -1,0 +1,54 @@
+"""What a publisher and a runtime ask of the adapter registry, in as few words as a test wants."""
+
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+import grpc
+import pytest
+
+from protos.scorer.v1 import adapter_registry_pb2 as pb
+from protos.scorer.v1 import adapter_registry_pb2_grpc
+from scorer.adapters.config import CONFIG_FILE
+from scorer.adapters.manifest import WEIGHTS_FILE, Manifest
+from scorer.adapters.store_values import Upload
+
+REGISTRY = "lookaheadkv.scorer.v1.AdapterRegistryService"
+# of no size that divides a chunk
+PIECE_BYTES = 300_001
+
+
+def stub(channel: grpc.aio.Channel) -> adapter_registry_pb2_grpc.AdapterRegistryServiceStub:
+    """The RPCs."""
+    return adapter_registry_pb2_grpc.AdapterRegistryServiceStub(channel)
+
+
+def describe(manifest: Manifest, contents: Mapping[str, bytes], **changes: Any) -> pb.AdapterDescription:
+    """What is sent before the weights."""
+    upload = Upload.of(manifest, contents[CONFIG_FILE], contents[WEIGHTS_FILE])
+    fields = {"manifest": manifest.to_json(), "config": upload.config, "chunk_sums": upload.chunk_sums}
+    return pb.AdapterDescription(**(fields | changes))
+
+
+async def parts(
+    description: pb.AdapterDescription, weights: bytes, start: int = 0, piece_bytes: int = PIECE_BYTES, **fields: Any
+) -> AsyncIterator[pb.PublishAdapterRequest]:
+    """The description, then the weights from byte `start` on."""
+    yield pb.PublishAdapterRequest(start=pb.PublishStart(description=description, **fields))
+    for offset in range(start, len(weights), piece_bytes):
+        piece = pb.WeightsPiece(offset=offset, content=weights[offset : offset + piece_bytes])
+        yield pb.PublishAdapterRequest(piece=piece)
+
+
+async def publish(
+    channel: grpc.aio.Channel, manifest: Manifest, contents: Mapping[str, bytes], **fields: Any
+) -> pb.PublishAdapterResponse:
+    """Everything in one call."""
+    weights = contents[WEIGHTS_FILE]
+    return await stub(channel).PublishAdapter(parts(describe(manifest, contents), weights, **fields))
+
+
+async def refusal(call: Any) -> grpc.aio.AioRpcError:
+    """The error that ends a call; there must be one."""
+    with pytest.raises(grpc.aio.AioRpcError) as raised:
+        await call
+    return raised.value
