@@ -10,7 +10,7 @@ from scorer.adapters.errors import AdapterDamaged, AdapterInvalid, AdapterMismat
 from scorer.adapters.manifest import MAX_MANIFEST_BYTES, WEIGHTS_FILE, Manifest
 from scorer.adapters.store import AdapterStore
 from scorer.adapters.store_errors import UploadIncomplete
-from scorer.adapters.store_values import CHUNK_BYTES, Alias, Upload, VersionInfo, split
+from scorer.adapters.store_values import CHUNK_BYTES, Alias, Upload, VersionInfo, check_alias_name, split
 
 # bytes that are in the store or were checked, of all bytes that will be
 OnProgress = Callable[[int, int], None]
@@ -22,6 +22,10 @@ class AliasMove:
 
     alias: str
     generation: int
+
+    def __post_init__(self) -> None:
+        # before anything is sent
+        check_alias_name(self.alias)
 
 
 def describe_upload(manifest: bytes, config: bytes, chunk_sums: tuple[str, ...]) -> Upload:

@@ -99,7 +99,7 @@ class Watch:
         }
         try:
             if tasks:
-                await asyncio.wait(tasks.values(), return_when=asyncio.FIRST_COMPLETED)
+                await _until_one_has_events(set(tasks.values()))
             else:
                 await asyncio.sleep(self._relist_seconds)
             return [(adapter, task.result()) for adapter, task in tasks.items() if task.done() and task.result()]
@@ -119,3 +119,12 @@ class Watch:
 
     async def _read(self, adapter: AdapterId) -> AdapterState:
         return await read_state(self._store, adapter, self._fingerprint)
+
+
+async def _until_one_has_events(tasks: set[asyncio.Task[tuple[StoreEvent, ...]]]) -> None:
+    # those without time out together; a command that is cancelled costs its connection
+    waiting = tasks
+    while waiting:
+        done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        if any(task.exception() or task.result() for task in done):
+            return

@@ -12,7 +12,7 @@ from services.shared.errors import InvalidArgument, Violation
 async def receive(store: AdapterStore, requests: AsyncIterator[pb.PublishAdapterRequest]) -> pb.PublishAdapterResponse:
     """The whole call. Raises what `finish` does, and InvalidArgument for parts in a wrong order."""
     start = await _first(requests)
-    upload = to_upload(start.description)
+    upload, move = to_upload(start.description), to_move(start)
     if start.model_fingerprint:
         check_fingerprint(upload, start.model_fingerprint)
     await missing_chunks(store, upload)
@@ -21,7 +21,7 @@ async def receive(store: AdapterStore, requests: AsyncIterator[pb.PublishAdapter
         if not request.HasField("piece"):
             raise InvalidArgument(Violation("part", "is not a piece; the description comes once, as the first message"))
         await cutter.add(request.piece.offset, request.piece.content)
-    info, alias = await finish(store, upload, to_move(start))
+    info, alias = await finish(store, upload, move)
     return pb.PublishAdapterResponse(version=version_message(info), alias=alias_message(alias) if alias else None)
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Any
 
 import grpc
@@ -17,6 +18,8 @@ logger = structlog.get_logger()
 # a larger message than this is cut off by gRPC itself, which cannot name the field
 TRANSPORT_LIMIT_FACTOR = 8
 KEEPALIVE_MS = 20_000
+# how long a refused caller may go on sending
+DRAIN_SECONDS = 2.0
 
 
 def server_options(max_message_bytes: int) -> list[tuple[str, int]]:
@@ -86,6 +89,7 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
             try:
                 return await handler.stream_unary(requests, context)
             except Exception as error:
+                await _drain(bodies)
                 await _abort(context, error, method)
 
         return call
@@ -111,6 +115,14 @@ async def _send(responses: AsyncGenerator[Any, None] | Awaitable[None], context:
     async with aclosing(responses) as open_responses:
         async for response in open_responses:
             await context.write(response)
+
+
+async def _drain(bodies: AsyncIterator[bytes]) -> None:
+    # a caller who is still sending may see that its stream is cut before it sees why
+    with suppress(TimeoutError):
+        async with asyncio.timeout(DRAIN_SECONDS):
+            async for _ in bodies:
+                pass
 
 
 async def _abort(context: grpc.aio.ServicerContext, error: Exception, method: str) -> None:

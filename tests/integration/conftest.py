@@ -1,13 +1,16 @@
 """Real processes on free ports."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.processes import ServerProcess
+from tests.integration.clients import Client
+from tests.integration.registry_client import REGISTRY
+from tests.processes import ROOT, ServerProcess
+from tests.redis_servers import RedisServer, server_program
 
 StartProcess = Callable[..., ServerProcess]
 
@@ -93,3 +96,19 @@ def start_pair(
         return router, runtimes
 
     return start
+
+
+@pytest.fixture
+def valkey(tmp_path: Path) -> Iterator[RedisServer]:
+    """A store of adapters that may be killed."""
+    server = RedisServer(server_program("valkey"), tmp_path)
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+async def registry(start_scorer: StartProcess, valkey: RedisServer) -> AsyncIterator[Client]:
+    """A client of a sidecar that keeps its adapters in `valkey`."""
+    scorer = start_scorer(ROOT / "scorer" / "scoring.yaml", SCORER_REDIS_URL=valkey.url)
+    async with Client(scorer.target) as client:
+        yield await client.ready(REGISTRY)

@@ -9,12 +9,25 @@ import pytest
 from protos.scorer.v1 import adapter_registry_pb2 as pb
 from protos.scorer.v1 import adapter_registry_pb2_grpc
 from scorer.adapters.config import CONFIG_FILE
-from scorer.adapters.manifest import WEIGHTS_FILE, Manifest
+from scorer.adapters.manifest import MANIFEST_FILE, WEIGHTS_FILE, Manifest
+from scorer.adapters.shipped import FOLDER
 from scorer.adapters.store_values import Upload
+from tests.integration.clients import Client
 
 REGISTRY = "lookaheadkv.scorer.v1.AdapterRegistryService"
 # of no size that divides a chunk
 PIECE_BYTES = 300_001
+
+SHIPPED = FOLDER / "SmolLM2-135M-Instruct"
+MANIFEST = Manifest.from_json((SHIPPED / MANIFEST_FILE).read_bytes())
+CONTENTS = {name: (SHIPPED / name).read_bytes() for name in (CONFIG_FILE, WEIGHTS_FILE)}
+NAME = f"models/{MANIFEST.model}/adapters/{MANIFEST.adapter}"
+FINGERPRINT = MANIFEST.model_fingerprint
+
+
+def version(number: int, **changes: Any) -> Manifest:
+    """The shipped adapter under another number."""
+    return MANIFEST.model_copy(update={"version": number, **changes})
 
 
 def stub(channel: grpc.aio.Channel) -> adapter_registry_pb2_grpc.AdapterRegistryServiceStub:
@@ -45,6 +58,17 @@ async def publish(
     """Everything in one call."""
     weights = contents[WEIGHTS_FILE]
     return await stub(channel).PublishAdapter(parts(describe(manifest, contents), weights, **fields))
+
+
+async def get(client: Client) -> pb.Adapter:
+    """The adapter as it is now."""
+    return (await stub(client.channel).GetAdapter(pb.GetAdapterRequest(name=NAME))).adapter
+
+
+async def move(client: Client, number: int, generation: int, alias: str = "default") -> pb.Alias:
+    """The alias, pointing at version `number`."""
+    request = pb.SetAliasRequest(name=NAME, alias=alias, version=number, generation=generation)
+    return (await stub(client.channel).SetAlias(request)).alias
 
 
 async def refusal(call: Any) -> grpc.aio.AioRpcError:

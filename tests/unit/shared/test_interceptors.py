@@ -11,6 +11,7 @@ import structlog
 from google.protobuf.wrappers_pb2 import StringValue
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
+from services.shared import interceptors
 from services.shared.errors import NotFound
 from services.shared.interceptors import ErrorInterceptor, server_options
 
@@ -18,13 +19,19 @@ MAX_BYTES = 1000
 
 
 class Handlers(grpc.GenericRpcHandler):
-    """/t/unary and /t/stream run what the test gives."""
+    """/t/unary, /t/stream and /t/upload run what the test gives."""
 
-    def __init__(self, unary: Callable[..., Any] | None = None, stream: Callable[..., Any] | None = None) -> None:
+    def __init__(
+        self,
+        unary: Callable[..., Any] | None = None,
+        stream: Callable[..., Any] | None = None,
+        upload: Callable[..., Any] | None = None,
+    ) -> None:
         codec = (StringValue.FromString, StringValue.SerializeToString)
         self.handlers = {
             "/t/unary": grpc.unary_unary_rpc_method_handler(unary, *codec),
             "/t/stream": grpc.unary_stream_rpc_method_handler(stream, *codec),
+            "/t/upload": grpc.stream_unary_rpc_method_handler(upload, *codec),
         }
 
     def service(self, details):
@@ -53,6 +60,15 @@ async def stream(channel: grpc.aio.Channel, body: bytes = b"") -> bytes:
     return b"".join([item async for item in channel.unary_stream("/t/stream")(body)])
 
 
+async def upload(channel: grpc.aio.Channel, body: bytes = b"") -> bytes:
+    async def bodies() -> AsyncIterator[bytes]:
+        # as many as gRPC does not hold back
+        for _ in range(300):
+            yield body
+
+    return await channel.stream_unary("/t/upload")(bodies())
+
+
 def raising(error: Exception) -> Handlers:
     async def fail(request, context):
         raise error
@@ -61,7 +77,7 @@ def raising(error: Exception) -> Handlers:
         yield request
         raise error
 
-    return Handlers(fail, fail_later)
+    return Handlers(fail, fail_later, fail)
 
 
 async def echo(request, context):
@@ -72,14 +88,18 @@ async def echo_stream(request, context):
     yield request
 
 
-@pytest.mark.parametrize("call", [unary, stream])
+async def echo_last(requests, context):
+    return [request async for request in requests][-1]
+
+
+@pytest.mark.parametrize("call", [unary, stream, upload])
 async def test_request_passes_unchanged(call):
     body = StringValue(value="hello").SerializeToString()
-    async with served(Handlers(echo, echo_stream)) as channel:
+    async with served(Handlers(echo, echo_stream, echo_last)) as channel:
         assert await call(channel, body) == body
 
 
-@pytest.mark.parametrize("call", [unary, stream])
+@pytest.mark.parametrize("call", [unary, stream, upload])
 async def test_service_error_becomes_its_status(call):
     async with served(raising(NotFound("model", "x", []))) as channel:
         with pytest.raises(grpc.aio.AioRpcError, match="model: 'x' is not here") as raised:
@@ -87,7 +107,7 @@ async def test_service_error_becomes_its_status(call):
     assert raised.value.code() is grpc.StatusCode.NOT_FOUND
 
 
-@pytest.mark.parametrize("call", [unary, stream])
+@pytest.mark.parametrize("call", [unary, stream, upload])
 async def test_unknown_error_is_logged_in_full_and_answered_without_details(call):
     with structlog.testing.capture_logs() as logs:
         async with served(raising(RuntimeError("secret"))) as channel:
@@ -97,20 +117,33 @@ async def test_unknown_error_is_logged_in_full_and_answered_without_details(call
     assert [(line["event"], str(line["exc_info"])) for line in logs] == [("unhandled error", "secret")]
 
 
-@pytest.mark.parametrize("call", [unary, stream])
+@pytest.mark.parametrize("call", [unary, stream, upload])
 async def test_request_that_does_not_decode_is_an_invalid_argument(call):
-    async with served(Handlers(echo, echo_stream)) as channel:
+    async with served(Handlers(echo, echo_stream, echo_last)) as channel:
         with pytest.raises(grpc.aio.AioRpcError, match="does not decode") as raised:
             await call(channel, b"\x0a\x01\xff")
     assert raised.value.code() is grpc.StatusCode.INVALID_ARGUMENT
 
 
-@pytest.mark.parametrize("call", [unary, stream])
+@pytest.mark.parametrize("call", [unary, stream, upload])
 async def test_too_large_request_is_refused_with_both_sizes(call):
-    async with served(Handlers(echo, echo_stream)) as channel:
+    async with served(Handlers(echo, echo_stream, echo_last)) as channel:
         with pytest.raises(grpc.aio.AioRpcError, match="1001 bytes, the limit is 1000") as raised:
             await call(channel, bytes(1001))
     assert raised.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+async def test_refusal_reaches_a_caller_who_never_ends_its_upload(monkeypatch):
+    monkeypatch.setattr(interceptors, "DRAIN_SECONDS", 0.1)
+
+    async def endless():
+        yield b""
+        await asyncio.Event().wait()
+
+    async with served(raising(NotFound("model", "x", []))) as channel:
+        with pytest.raises(grpc.aio.AioRpcError) as raised:
+            await channel.stream_unary("/t/upload")(endless())
+    assert raised.value.code() is grpc.StatusCode.NOT_FOUND
 
 
 async def test_cancelling_a_stream_closes_the_handler_even_while_its_reader_is_slow():
