@@ -29,12 +29,17 @@ def save_folder(folder: Path, manifest: Manifest, contents: Mapping[str, bytes])
 
 def read_folder(folder: Path, model_config: Mapping[str, Any]) -> Bundle:
     """The checked adapter in `folder`. Raises what `verify_bundle` does, AdapterDamaged when a file is missing."""
+    return verify_bundle(*read_files(folder, model_config), model_config)
+
+
+def read_files(folder: Path, model_config: Mapping[str, Any] | None = None) -> tuple[Manifest, dict[str, bytes]]:
+    """The manifest and the two other files, of which only the sizes are bounded. Raises as `read_folder` does."""
     manifest = Manifest.from_json(_read(folder / MANIFEST_FILE, MAX_MANIFEST_BYTES))
-    # before its gigabytes are read
-    manifest.check_model(model_config)
+    if model_config is not None:
+        # before its gigabytes are read
+        manifest.check_model(model_config)
     sizes = {CONFIG_FILE: manifest.files.config.size_bytes, WEIGHTS_FILE: manifest.files.weights.size_bytes}
-    contents = {name: _read(folder / name, size_bytes) for name, size_bytes in sizes.items()}
-    return verify_bundle(manifest, contents, model_config)
+    return manifest, {name: _read(folder / name, size_bytes) for name, size_bytes in sizes.items()}
 
 
 def _read(file: Path, max_bytes: int) -> bytes:
