@@ -58,7 +58,7 @@ def publish_folder(
 ) -> None:
     """Publish a folder as a new version. After Ctrl-C the same command goes on."""
     files = _checked_folder(folder)
-    with progress("publishing") as told:
+    with progress("sending and checking") as told:
         adapter, info, moved = with_store(
             context,
             Where(url, ca_file),

@@ -14,13 +14,19 @@ from scorer.adapters.manifest import Manifest
 from scorer.adapters.store_values import Alias, VersionInfo
 from scorer.adapters.watching import AdapterState
 
+PIPE_COLUMNS = 250
+
 
 def tell(value: Any, as_json: bool, for_people: Callable[[], Table | str]) -> None:
     """Print `value` as JSON, or what people read."""
     if as_json:
         typer.echo(json.dumps(value, indent=2))
         return
-    Console(highlight=False).print(for_people(), soft_wrap=True)
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        # what reads it would not find a name that is folded
+        console = Console(highlight=False, width=PIPE_COLUMNS)
+    console.print(for_people(), soft_wrap=True)
 
 
 def state_value(state: AdapterState) -> dict[str, Any]:

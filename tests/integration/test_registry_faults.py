@@ -3,6 +3,7 @@
 import asyncio
 import pickle
 import struct
+import threading
 
 import grpc
 import pytest
@@ -144,6 +145,31 @@ async def test_client_that_vanished_between_chunks_goes_on(registry):
     assert await nothing_is_visible(registry)
     response = await rpc.PublishAdapter(parts(description, WEIGHTS, start=CHUNK_BYTES))
     assert response.version.number == 1
+
+
+@pytest.mark.parametrize("fault", ["restart", "partition"])
+async def test_publish_outlives_a_fault_of_redis_between_two_chunks(registry, valkey, fault):
+    async def interrupted():
+        async for part in parts(describe(MANIFEST, CONTENTS), WEIGHTS):
+            if part.piece.offset > CHUNK_BYTES and not happened:
+                happened.append(fault)
+                await asyncio.to_thread(strike, valkey, fault)
+            yield part
+
+    happened: list[str] = []
+    response = await stub(registry.channel).PublishAdapter(interrupted())
+    valkey.resume()
+    assert (happened, response.version.number) == ([fault], 1)
+
+
+def strike(valkey, fault):
+    """Kill and start it, or let nothing through for a moment that is shorter than a command may last."""
+    if fault == "restart":
+        valkey.kill()
+        valkey.start()
+    else:
+        valkey.pause()
+        threading.Timer(1.0, valkey.resume).start()
 
 
 async def test_redis_restarted_between_publish_and_move(registry, valkey):

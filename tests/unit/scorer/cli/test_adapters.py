@@ -83,7 +83,8 @@ def test_people_read_tables(commands):
     commands("publish", SHIPPED)
     listed, shown = commands("list"), commands("show", NAME)
     assert (listed.exit_code, shown.exit_code) == (0, 0)
-    assert "default" in listed.stdout and "4.6 MiB" in shown.stdout
+    assert NAME in listed.stdout and "default -> 1" in listed.stdout
+    assert "4.6 MiB" in shown.stdout
 
 
 def test_alias_that_is_no_name_is_refused_before_anything_is_published(commands):
