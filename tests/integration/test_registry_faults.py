@@ -267,7 +267,8 @@ async def test_sigterm_ends_a_watch(start_scorer, valkey):
         await watch.read()
         scorer.terminate()
         assert await watch.read() is grpc.aio.EOF
-        assert await asyncio.to_thread(scorer.wait, 4) == 0
+        # one that was cut off would have ended with an error instead
+    assert await asyncio.to_thread(scorer.wait, 30) == 0
 
 
 async def test_full_store_is_told_and_waiting_is_not_advised(registry, valkey):
