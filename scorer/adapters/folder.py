@@ -21,10 +21,10 @@ def save_folder(folder: Path, manifest: Manifest, contents: Mapping[str, bytes])
     """
     verify_bundle(manifest, contents, manifest.model_config_fields)
     files = {name: contents[name] for name in (CONFIG_FILE, WEIGHTS_FILE)} | {MANIFEST_FILE: manifest.to_json()}
-    with _temporary_sibling(folder) as half_made:
+    with temporary_sibling(folder) as half_made:
         for name, content in files.items():
-            _write(half_made / name, content)
-        _rename(half_made, folder)
+            write(half_made / name, content)
+        rename(half_made, folder)
 
 
 def read_folder(folder: Path, model_config: Mapping[str, Any]) -> Bundle:
@@ -53,14 +53,16 @@ def _read(file: Path, max_bytes: int) -> bytes:
     return content
 
 
-def _write(file: Path, content: bytes) -> None:
+def write(file: Path, content: bytes) -> None:
+    """A new file that outlives a crash of the machine."""
     with file.open("wb") as handle:
         handle.write(content)
         handle.flush()
         os.fsync(handle.fileno())
 
 
-def _rename(half_made: Path, folder: Path) -> None:
+def rename(half_made: Path, folder: Path) -> None:
+    """`half_made` becomes `folder`. Raises FileExistsError when that is there."""
     # an empty folder would be replaced, and one with files give another error
     if folder.exists():
         raise FileExistsError(f"{folder}: exists; a version never changes, choose the next one")
@@ -68,7 +70,7 @@ def _rename(half_made: Path, folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def _temporary_sibling(folder: Path) -> Iterator[Path]:
+def temporary_sibling(folder: Path) -> Iterator[Path]:
     """A new folder beside `folder`, gone afterwards unless it was renamed."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     half_made = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}.tmp")
