@@ -3,21 +3,28 @@
 import asyncio
 from contextlib import AsyncExitStack
 from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import grpc
 import structlog
 
 from protos.scorer.v1 import (
+    adapter_feed_pb2,
+    adapter_feed_pb2_grpc,
     adapter_registry_pb2,
     adapter_registry_pb2_grpc,
     scoring_config_pb2,
     scoring_config_pb2_grpc,
 )
+from scorer.adapters.cache import AdapterCache
 from scorer.adapters.redis_options import RedisOptions
 from scorer.config_file import ConfigError
 from scorer.config_source import ConfigSource
 from scorer.registry.collecting import collect_for_ever
 from scorer.registry.connection import StoreConnection
+from scorer.registry.feed import AdapterFeeds
+from scorer.registry.feed_servicer import AdapterFeedServicer
 from scorer.registry.servicer import AdapterRegistryServicer
 from scorer.servicer import ScoringConfigServicer
 from scorer.settings import ScorerSettings
@@ -29,7 +36,11 @@ from services.shared.settings import load_settings, refuse_start
 
 logger = structlog.get_logger()
 
-SERVICES = tuple(service.full_name for service in scoring_config_pb2.DESCRIPTOR.services_by_name.values())
+SERVICES = tuple(
+    service.full_name
+    for file in (scoring_config_pb2, adapter_feed_pb2)
+    for service in file.DESCRIPTOR.services_by_name.values()
+)
 (REGISTRY,) = (service.full_name for service in adapter_registry_pb2.DESCRIPTOR.services_by_name.values())
 
 
@@ -46,6 +57,9 @@ async def serve(settings: ScorerSettings) -> None:
     scoring_config_pb2_grpc.add_ScoringConfigServiceServicer_to_server(ScoringConfigServicer(source), server)
     adapter_registry_pb2_grpc.add_AdapterRegistryServiceServicer_to_server(AdapterRegistryServicer(adapters), server)
     async with AsyncExitStack() as stack:
+        feeds = adapter_feeds(settings, adapters, stack)
+        adapter_feed_pb2_grpc.add_AdapterFeedServiceServicer_to_server(AdapterFeedServicer(adapters, feeds), server)
+        stack.push_async_callback(feeds.close)
         port = await listen(server, settings.host, settings.port)
         await health.alive()
         logger.info("listening", host=settings.host, port=port)
@@ -61,6 +75,13 @@ async def serve(settings: ScorerSettings) -> None:
         await health.ready()
         logger.info("ready", config_path=str(settings.config_path))
         await stop.wait()
+
+
+def adapter_feeds(settings: ScorerSettings, connection: StoreConnection, stack: AsyncExitStack) -> AdapterFeeds:
+    """What the runtime follows; a folder that nobody named lasts as long as `stack`."""
+    root = settings.adapter_cache_path or Path(stack.enter_context(TemporaryDirectory(prefix="lookaheadkv-adapters-")))
+    cache = AdapterCache(root, settings.adapter_cache_bytes)
+    return AdapterFeeds(connection, cache, settings.main_adapter, settings.adapter_poll_seconds)
 
 
 def redis_options(settings: ScorerSettings) -> RedisOptions | None:

@@ -20,6 +20,14 @@ class ScorerSettings(BaseSettings):
     redis_username: str | None = Field(None, description="user of Redis, instead of the URL's")
     redis_password: SecretStr | None = Field(None, description="password of Redis, instead of the URL's")
     redis_ca_file: Path | None = Field(None, description="certificate authority of rediss://, instead of the system's")
+    adapter_cache_path: Path | None = Field(
+        None, description="folder for fetched adapters, which the runtime reads, too; empty: a temporary one"
+    )
+    adapter_cache_bytes: int = Field(8 << 30, gt=0, description="most bytes that fetched adapters may take on disk")
+    main_adapter: str = Field(
+        "", description="adapter whose aliases need no name before them; empty: the one that was published first"
+    )
+    adapter_poll_seconds: float = Field(30.0, gt=0, description="everything is read anew so often, as a safety net")
     collect_grace_seconds: float = Field(
         7 * 86400.0, ge=0, description="versions that no alias has needed for so long are deleted"
     )

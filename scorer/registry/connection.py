@@ -38,6 +38,11 @@ class StoreConnection:
         self._reason = ""
         self._closed = asyncio.Event()
 
+    @property
+    def configured(self) -> bool:
+        """Whether there is a registry at all."""
+        return self._options is not None
+
     def close(self) -> None:
         """End everything that would not end by itself."""
         self._closed.set()

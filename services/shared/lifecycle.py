@@ -41,7 +41,7 @@ async def listen(server: grpc.aio.Server, host: str, port: int) -> int:
 async def background(work: Coroutine[Any, Any, Any]) -> AsyncIterator[asyncio.Task[Any]]:
     """A task that runs beside this block and is cancelled at its end. Its failure is logged when it happens."""
     task = asyncio.create_task(work)
-    task.add_done_callback(_log_failure)
+    task.add_done_callback(log_failure)
     try:
         yield task
     finally:
@@ -49,7 +49,8 @@ async def background(work: Coroutine[Any, Any, Any]) -> AsyncIterator[asyncio.Ta
         await asyncio.gather(task, return_exceptions=True)
 
 
-def _log_failure(task: asyncio.Task[Any]) -> None:
+def log_failure(task: asyncio.Task[Any]) -> None:
+    """A done callback for a task that nobody waits for."""
     if not task.cancelled() and (error := task.exception()):
         logger.error("background task failed", exc_info=error)
 

@@ -11,7 +11,13 @@ from google.protobuf.descriptor import ServiceDescriptor
 from tests.processes import ROOT
 
 PROTOS = sorted((ROOT / "protos").rglob("*.proto"))
-SERVICER_MODULES = ["scorer.servicer", "scorer.registry.servicer", "router.servicer", "services.runtime.servicer"]
+SERVICER_MODULES = [
+    "scorer.servicer",
+    "scorer.registry.servicer",
+    "scorer.registry.feed_servicer",
+    "router.servicer",
+    "services.runtime.servicer",
+]
 
 
 def module_of(proto: Path, suffix: str) -> str:

@@ -1,0 +1,121 @@
+"""The adapters of one model on the local disk, kept as the store's aliases have them."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass
+
+import structlog
+
+from scorer.adapters.cache import AdapterCache, CachedAdapter, CacheFull
+from scorer.adapters.errors import AdapterError
+from scorer.adapters.store import AdapterStore
+from scorer.adapters.store_errors import NotInStore, StoreError
+from scorer.adapters.store_values import AdapterId, VersionId
+from scorer.adapters.watching import AdapterState, Change, Watch
+from scorer.registry.aliases import aliased_versions
+from scorer.registry.connection import StoreConnection
+from services.shared.errors import ServiceError
+
+RETRY_SECONDS = 0.5
+# of one version, after which its alias stays with the one before
+REFUSALS = (AdapterError, CacheFull, NotInStore)
+
+logger = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class LocalAlias:
+    """What an alias serves with; with a `problem` that is not the version it points at, or none."""
+
+    adapter: CachedAdapter | None
+    problem: str = ""
+
+
+LocalAliases = Mapping[str, LocalAlias]
+
+
+class ModelFeed:
+    """The last good state, and whoever waits for the next one."""
+
+    def __init__(self, fingerprint: str, cache: AdapterCache, main_adapter: str, poll_seconds: float) -> None:
+        self._fingerprint = fingerprint
+        self._cache = cache
+        self._main_adapter = main_adapter
+        self._poll_seconds = poll_seconds
+        self._states: dict[AdapterId, AdapterState] = {}
+        self._aliases: LocalAliases | None = None
+        self._changed = asyncio.Event()
+
+    async def states(self) -> AsyncGenerator[LocalAliases, None]:
+        """The state when it is known, and again after each change; a slow reader skips some."""
+        seen: LocalAliases | None = None
+        while True:
+            changed = self._changed
+            if self._aliases is not None and self._aliases != seen:
+                seen = self._aliases
+                yield seen
+            else:
+                await changed.wait()
+
+    async def follow(self, connection: StoreConnection) -> None:
+        """Keep the state current, whatever happens to the store, until cancelled."""
+        reason = ""
+        while True:
+            try:
+                await self._follow_until_poll(connection.store())
+                reason = ""
+            except (StoreError, ServiceError) as error:
+                if str(error) != reason:
+                    logger.warning("adapters stay as they are", reason=str(error), model=self._fingerprint)
+                reason = str(error)
+                await asyncio.sleep(RETRY_SECONDS)
+
+    async def _follow_until_poll(self, store: AdapterStore) -> None:
+        poll_at = time.monotonic() + self._poll_seconds
+        async with aclosing(Watch(store, self._fingerprint).updates()) as updates:
+            while (left := poll_at - time.monotonic()) > 0:
+                try:
+                    update = await asyncio.wait_for(anext(updates), left)
+                except TimeoutError:
+                    return
+                self._take(update)
+                await self._fetch(store)
+
+    def settle(self, aliases: LocalAliases | None = None) -> None:
+        """This is the state from now on; none is that of a model without adapters."""
+        self._aliases = aliases or {}
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()
+
+    def _take(self, update: tuple[AdapterState, ...] | Change) -> None:
+        if isinstance(update, Change):
+            self._states[update.state.adapter] = update.state
+        else:
+            self._states = {state.adapter: state for state in update}
+
+    async def _fetch(self, store: AdapterStore) -> None:
+        before: LocalAliases = self._aliases or {}
+        after: dict[str, LocalAlias] = {}
+        versions = aliased_versions(self._states.values(), self._main_adapter)
+        for name, version in versions.items():
+            after[name] = await self._alias(store, name, version, before.get(name))
+            self._pin(*before.values(), *after.values())
+        self._pin(*after.values())
+        if after != self._aliases:
+            logger.info("adapters", aliases={name: str(version) for name, version in versions.items()})
+            self.settle(after)
+
+    async def _alias(self, store: AdapterStore, name: str, version: VersionId, before: LocalAlias | None) -> LocalAlias:
+        try:
+            return LocalAlias(await self._cache.get(store, version))
+        except REFUSALS as error:
+            problem = f"{version} cannot be used: {error}"
+        last = before.adapter if before else None
+        if before is None or before.problem != problem:
+            logger.error("adapter refused", alias=name, reason=problem, instead=str(last.version) if last else "none")
+        return LocalAlias(last, problem)
+
+    def _pin(self, *aliases: LocalAlias) -> None:
+        self._cache.pin(self._fingerprint, [alias.adapter for alias in aliases if alias.adapter])
