@@ -103,4 +103,5 @@ def _directive(call: GenerateCall, budget: Budget) -> generation_pb2.KvDirective
         policy=call.kv.policy,
         budget_tokens=None if budget.rule == NO_RULE else budget.tokens,
         reasons=budget.reasons,
+        adapter=call.kv.adapter,
     )

@@ -1,10 +1,11 @@
 """What is to be evicted from a request's KV cache, and what was."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Self
 
 from scorer.policies import ADAPTER_POLICIES, FALLBACK, FULL
+from services.runtime.adapter_table import Chosen
 from services.shared.generation import GenerateCall
 
 
@@ -24,7 +25,10 @@ class ScoringDefaults:
 
 @dataclass(frozen=True)
 class EvictionPlan:
-    """Keep `budget_tokens` of the prompt per layer and KV head, chosen by `policy(**params)`."""
+    """Keep `budget_tokens` of the prompt per layer and KV head, chosen by `policy(**params)`.
+
+    `adapter` is the id of the one that scores; empty for the one that the engine started with.
+    """
 
     policy: str
     params: Mapping[str, Any]
@@ -32,6 +36,7 @@ class EvictionPlan:
     sink_tokens: int
     recent_tokens: int
     trace_path: str = ""
+    adapter: str = ""
 
     def to_params(self) -> dict[str, Any]:
         """JSON-safe form, for the engine's own request parameters."""
@@ -46,7 +51,8 @@ class EvictionPlan:
 class EvictionReport:
     """What the engine did with a plan. `skipped` says why nothing was evicted; empty when something was.
 
-    `adapter` and its version are those that scored, empty and 0 when none did.
+    `adapter` and its version are those that scored, empty and 0 when none did. `replaced` says why `window` scored in
+    place of the plan's policy.
     """
 
     kept_tokens: int
@@ -58,6 +64,7 @@ class EvictionReport:
     skipped: str = ""
     adapter: str = ""
     adapter_version: int = 0
+    replaced: str = ""
 
 
 @dataclass(frozen=True)
@@ -70,11 +77,16 @@ class Decision:
 
 
 def decide(
-    call: GenerateCall, prompt_tokens: int, defaults: ScoringDefaults, lookahead_objection: str = ""
+    call: GenerateCall,
+    prompt_tokens: int,
+    defaults: ScoringDefaults,
+    lookahead_objection: str = "",
+    adapter: Chosen | None = None,
 ) -> Decision:
     """Turn the router's directive, or else the client's hint, into a plan for a prompt of this length.
 
-    With a `lookahead_objection`, policies that need an adapter become `window`, and the reasons say so.
+    With a `lookahead_objection`, policies that need an adapter become `window`, and the reasons say so; else the plan
+    names the adapter, and a note of its choice is among the reasons.
     """
     asked, reasons = _asked_tokens(call, prompt_tokens)
     directive = call.directive
@@ -95,8 +107,17 @@ def decide(
     if prompt_tokens < budget + defaults.min_evicted_tokens:
         why = f"a prompt of {prompt_tokens} tokens exceeds {budget} by less than {defaults.min_evicted_tokens}"
         return Decision(None, asked, (f"{why}, so it is kept whole", *reasons))
-    params = defaults.policy_params.get(policy, {})
-    return Decision(EvictionPlan(policy, dict(params), budget, sinks, recent), asked, reasons)
+    plan = EvictionPlan(policy, dict(defaults.policy_params.get(policy, {})), budget, sinks, recent)
+    if adapter and policy in ADAPTER_POLICIES:
+        plan = replace(plan, adapter=adapter.id)
+        reasons = (adapter.note, *reasons) if adapter.note else reasons
+    return Decision(plan, asked, reasons)
+
+
+def adapter_gone(plan: EvictionPlan) -> str:
+    """Why `window` scores in place of a plan whose adapter was unloaded since the request came."""
+    name = plan.adapter or "the adapter of the start"
+    return f"{FALLBACK} in place of {plan.policy}, for {name} is not loaded any more"
 
 
 def _asked_tokens(call: GenerateCall, prompt_tokens: int) -> tuple[int | None, tuple[str, ...]]:

@@ -8,6 +8,8 @@ import structlog
 
 from protos.generation.v1 import generation_pb2, generation_pb2_grpc
 from protos.runtime.v1 import runtime_pb2, runtime_pb2_grpc
+from services.runtime.adapter_client import AdapterClient
+from services.runtime.adapter_table import AdapterTable
 from services.runtime.backends.base import EngineFailed, ModelInfo
 from services.runtime.calls import Calls
 from services.runtime.engine import Engine
@@ -39,13 +41,15 @@ class Runtime:
         self.engine = Engine()
         self.calls = Calls(settings.coalesce_seconds)
         self.scorer = ScorerClient(settings.scorer_target, self._show_scoring)
+        self.table = AdapterTable(settings.adapter_bytes)
+        self.adapters = AdapterClient(settings.scorer_target, self.table, self._show_adapter)
         self.server = grpc.aio.server(
             interceptors=[ErrorInterceptor(settings.max_message_bytes)],
             options=server_options(settings.max_message_bytes),
         )
         self.health = Health(self.server, SERVICES, reflect=settings.reflection)
-        generation = GenerationServicer(settings, self.engine, self.calls, lambda: self.scorer.defaults)
-        runtime = RuntimeServicer(self.engine, self.calls, self.health)
+        generation = GenerationServicer(settings, self.engine, self.calls, lambda: self.scorer.defaults, self.table)
+        runtime = RuntimeServicer(self.engine, self.calls, self.health, self.table)
         generation_pb2_grpc.add_GenerationServiceServicer_to_server(generation, self.server)
         runtime_pb2_grpc.add_RuntimeServiceServicer_to_server(runtime, self.server)
 
@@ -76,7 +80,7 @@ class Runtime:
             return
         info = running.backend.info
         await self._show_scorer(info)
-        async with background(self.scorer.follow(info.fingerprint)):
+        async with background(self.scorer.follow(info.fingerprint)), background(self.adapters.follow(running.backend)):
             await self.health.ready()
             logger.info("ready", model=info.model, fingerprint=info.fingerprint, policies=info.policies)
             sentence = await self.engine.wait_dead()
@@ -88,15 +92,20 @@ class Runtime:
         await stop_gracefully(self.server, self.health, self.settings.shutdown_grace_seconds, self.calls.drain())
 
     async def _show_scorer(self, info: ModelInfo) -> None:
-        """What prompts are scored with does not change while this process lives, so it is logged once."""
+        """What prompts are scored with until the registry has something else."""
         if info.adapter:
             logger.info("adapter", name=info.adapter.name, version=info.adapter.version, sha256=info.adapter.sha256)
         else:
             logger.warning("no adapter, window in place of lookahead and fused", reason=info.adapter_problem)
         for name, why in info.kernels_off.items():
             logger.error("kernel off for good, its torch reference runs instead", kernel=name, why=why)
-        await self.health.flag(ADAPTER_FLAG, ok=info.adapter is not None)
+        await self._show_adapter()
         await self.health.flag(KERNELS_FLAG, ok=not info.kernels_off)
+
+    async def _show_adapter(self) -> None:
+        """Whether requests that name no adapter have one."""
+        start = self.engine.running().backend.info.start_adapter
+        await self.health.flag(ADAPTER_FLAG, ok=self.table.choose("", start).info is not None)
 
     async def _show_scoring(self, defaults: ScoringDefaults) -> None:
         await self.health.flag(SCORING_FLAG, ok=defaults.source == "scorer")

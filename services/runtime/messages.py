@@ -3,9 +3,9 @@
 from google.protobuf.duration_pb2 import Duration
 
 from protos.generation.v1 import generation_pb2
-from scorer.policies import FULL
+from scorer.policies import FALLBACK, FULL
 from services.runtime.backends.base import EngineOutput, Finish
-from services.runtime.eviction import Decision, EvictionReport, ScoringDefaults
+from services.runtime.eviction import Decision, EvictionPlan, EvictionReport, ScoringDefaults
 
 FINISH_REASONS = {
     "stop": generation_pb2.FINISH_REASON_STOP,
@@ -48,9 +48,10 @@ def to_kv_report(
     done = finish.eviction or EvictionReport(prompt_tokens, skipped=_unevicted(decision, finish))
     evicted = decision.plan is not None and not done.skipped
     kept = done.kept_tokens if evicted else prompt_tokens
-    reasons = (done.skipped, *decision.reasons) if done.skipped else decision.reasons
+    first = tuple(sentence for sentence in (done.skipped, done.replaced) if sentence)
+    reasons = (*first, *decision.reasons)
     return generation_pb2.KvReport(
-        policy=decision.plan.policy if decision.plan and evicted else FULL,
+        policy=_policy(decision.plan, done) if decision.plan and evicted else FULL,
         prompt_tokens=prompt_tokens,
         kept_tokens=kept,
         freed_tokens=prompt_tokens - kept,
@@ -77,6 +78,10 @@ def to_duration(seconds: float) -> Duration:
     duration = Duration()
     duration.FromNanoseconds(round(seconds * 1e9))
     return duration
+
+
+def _policy(plan: EvictionPlan, done: EvictionReport) -> str:
+    return FALLBACK if done.replaced else plan.policy
 
 
 def _unevicted(decision: Decision, finish: Finish) -> str:

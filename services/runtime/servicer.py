@@ -10,6 +10,7 @@ import structlog
 
 from protos.generation.v1 import generation_pb2, generation_pb2_grpc
 from protos.runtime.v1 import runtime_pb2, runtime_pb2_grpc
+from services.runtime.adapter_table import AdapterTable, Chosen
 from services.runtime.adapters import AdapterInfo
 from services.runtime.backends.base import EngineFailed, EngineOutput, EngineRequest
 from services.runtime.calls import Calls
@@ -38,12 +39,18 @@ class GenerationServicer(generation_pb2_grpc.GenerationServiceServicer):
     """Answers prompts."""
 
     def __init__(
-        self, settings: RuntimeSettings, engine: Engine, calls: Calls, scoring: Callable[[], ScoringDefaults]
+        self,
+        settings: RuntimeSettings,
+        engine: Engine,
+        calls: Calls,
+        scoring: Callable[[], ScoringDefaults],
+        adapters: AdapterTable,
     ) -> None:
         self._settings = settings
         self._engine = engine
         self._calls = calls
         self._scoring = scoring
+        self._adapters = adapters
 
     async def Generate(
         self, request: generation_pb2.GenerateRequest, context: grpc.aio.ServicerContext
@@ -61,8 +68,11 @@ class GenerationServicer(generation_pb2_grpc.GenerationServiceServicer):
         prompt_ids = await running.encode(call.text) if call.text is not None else call.token_ids or ()
         check_fits(call, prompt_ids, running.limits)
         defaults = self._scoring()
-        objection = running.backend.info.lookahead_objection(len(prompt_ids))
-        decision = decide(call, len(prompt_ids), defaults, objection)
+        info = running.backend.info
+        asked = call.directive.adapter if call.directive else call.kv.adapter
+        adapter = self._adapters.use(asked, info.start_adapter)
+        objection = info.scored_by(adapter).lookahead_objection(len(prompt_ids))
+        decision = decide(call, len(prompt_ids), defaults, objection, adapter)
         plan, trace_dir = decision.plan, self._settings.trace_dir
         if plan and trace_dir:
             plan = replace(plan, trace_path=str(trace_dir / call.request_id))
@@ -98,8 +108,9 @@ async def _answer(
 class RuntimeServicer(runtime_pb2_grpc.RuntimeServiceServicer):
     """Tells a router what is served here and how busy it is."""
 
-    def __init__(self, engine: Engine, calls: Calls, health: Health) -> None:
+    def __init__(self, engine: Engine, calls: Calls, health: Health, adapters: AdapterTable) -> None:
         self._engine = engine
+        self._adapters = adapters
         self._calls = calls
         self._health = health
 
@@ -107,7 +118,9 @@ class RuntimeServicer(runtime_pb2_grpc.RuntimeServiceServicer):
         self, request: runtime_pb2.GetModelInfoRequest, context: grpc.aio.ServicerContext
     ) -> runtime_pb2.GetModelInfoResponse:
         running = self._engine.running()
-        info = running.backend.info
+        start = running.backend.info.start_adapter
+        info = running.backend.info.scored_by(self._adapters.choose("", start))
+        aliases = {name: self._adapters.choose(name, start) for name in self._adapters.aliases}
         return runtime_pb2.GetModelInfoResponse(
             model=info.model,
             fingerprint=info.fingerprint,
@@ -120,6 +133,8 @@ class RuntimeServicer(runtime_pb2_grpc.RuntimeServiceServicer):
             policies=info.policies,
             adapter=_adapter(info.adapter),
             kernels_off=info.kernels_off,
+            aliases=[_alias(name, chosen) for name, chosen in aliases.items()],
+            loaded_adapters=sorted(self._adapters.loaded.held),
         )
 
     async def GetLoad(
@@ -145,3 +160,7 @@ class RuntimeServicer(runtime_pb2_grpc.RuntimeServiceServicer):
 
 def _adapter(info: AdapterInfo | None) -> runtime_pb2.Adapter | None:
     return runtime_pb2.Adapter(name=info.name, version=info.version, sha256=info.sha256) if info else None
+
+
+def _alias(name: str, chosen: Chosen) -> runtime_pb2.AdapterAlias:
+    return runtime_pb2.AdapterAlias(name=name, adapter=_adapter(chosen.info), problem=chosen.problem or chosen.note)

@@ -20,6 +20,9 @@ class RuntimeSettings(BaseSettings):
     adapter_path: str = Field(
         "", description="folder of the adapter for `lookahead` and `fused`; empty means the one shipped for this model"
     )
+    adapter_bytes: int = Field(
+        1 << 30, ge=0, description="most bytes of adapters of the registry that the engine holds at once"
+    )
     scorer_target: str = Field("127.0.0.1:50051", description="host:port of the scorer sidecar")
     engine_args: dict[str, Any] = Field(
         {}, description='keyword arguments of sglang.Engine as JSON, e.g. {"mem_fraction_static": 0.8}'

@@ -12,6 +12,8 @@ from protos.generation.v1 import generation_pb2
 from services.shared.errors import InvalidArgument, NotFound, Violation
 
 MAX_STOPS = 16
+# of an adapter's name, a slash and an alias
+MAX_ADAPTER_CHARACTERS = 129
 StopText = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 
 
@@ -38,6 +40,7 @@ class Hint(_Checked):
     policy: str = ""
     budget_tokens: int | None = Field(None, ge=1)
     keep_ratio: float | None = Field(None, gt=0, le=1)
+    adapter: str = Field("", max_length=MAX_ADAPTER_CHARACTERS)
 
 
 class Directive(_Checked):
@@ -48,6 +51,7 @@ class Directive(_Checked):
     sink_tokens: int | None = Field(None, ge=0)
     recent_tokens: int | None = Field(None, ge=0)
     reasons: tuple[str, ...] = ()
+    adapter: str = Field("", max_length=MAX_ADAPTER_CHARACTERS)
 
 
 class GenerateCall(_Checked):

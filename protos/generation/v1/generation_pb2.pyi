@@ -66,28 +66,32 @@ class SamplingParams(_message.Message):
     def __init__(self, max_new_tokens: _Optional[int] = ..., temperature: _Optional[float] = ..., top_p: _Optional[float] = ..., top_k: _Optional[int] = ..., min_p: _Optional[float] = ..., stop: _Optional[_Iterable[str]] = ..., stop_token_ids: _Optional[_Iterable[int]] = ..., ignore_eos: _Optional[bool] = ...) -> None: ...
 
 class KvHint(_message.Message):
-    __slots__ = ("policy", "budget_tokens", "keep_ratio")
+    __slots__ = ("policy", "budget_tokens", "keep_ratio", "adapter")
     POLICY_FIELD_NUMBER: _ClassVar[int]
     BUDGET_TOKENS_FIELD_NUMBER: _ClassVar[int]
     KEEP_RATIO_FIELD_NUMBER: _ClassVar[int]
+    ADAPTER_FIELD_NUMBER: _ClassVar[int]
     policy: str
     budget_tokens: int
     keep_ratio: float
-    def __init__(self, policy: _Optional[str] = ..., budget_tokens: _Optional[int] = ..., keep_ratio: _Optional[float] = ...) -> None: ...
+    adapter: str
+    def __init__(self, policy: _Optional[str] = ..., budget_tokens: _Optional[int] = ..., keep_ratio: _Optional[float] = ..., adapter: _Optional[str] = ...) -> None: ...
 
 class KvDirective(_message.Message):
-    __slots__ = ("policy", "budget_tokens", "sink_tokens", "recent_tokens", "reasons")
+    __slots__ = ("policy", "budget_tokens", "sink_tokens", "recent_tokens", "reasons", "adapter")
     POLICY_FIELD_NUMBER: _ClassVar[int]
     BUDGET_TOKENS_FIELD_NUMBER: _ClassVar[int]
     SINK_TOKENS_FIELD_NUMBER: _ClassVar[int]
     RECENT_TOKENS_FIELD_NUMBER: _ClassVar[int]
     REASONS_FIELD_NUMBER: _ClassVar[int]
+    ADAPTER_FIELD_NUMBER: _ClassVar[int]
     policy: str
     budget_tokens: int
     sink_tokens: int
     recent_tokens: int
     reasons: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, policy: _Optional[str] = ..., budget_tokens: _Optional[int] = ..., sink_tokens: _Optional[int] = ..., recent_tokens: _Optional[int] = ..., reasons: _Optional[_Iterable[str]] = ...) -> None: ...
+    adapter: str
+    def __init__(self, policy: _Optional[str] = ..., budget_tokens: _Optional[int] = ..., sink_tokens: _Optional[int] = ..., recent_tokens: _Optional[int] = ..., reasons: _Optional[_Iterable[str]] = ..., adapter: _Optional[str] = ...) -> None: ...
 
 class GenerateResponse(_message.Message):
     __slots__ = ("chunk", "complete")

@@ -11,7 +11,7 @@ class GetModelInfoRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class GetModelInfoResponse(_message.Message):
-    __slots__ = ("model", "fingerprint", "context_tokens", "vocab_size", "layers", "kv_heads", "head_dim", "kv_bytes_per_token", "policies", "adapter", "kernels_off")
+    __slots__ = ("model", "fingerprint", "context_tokens", "vocab_size", "layers", "kv_heads", "head_dim", "kv_bytes_per_token", "policies", "adapter", "kernels_off", "aliases", "loaded_adapters")
     class KernelsOffEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -30,6 +30,8 @@ class GetModelInfoResponse(_message.Message):
     POLICIES_FIELD_NUMBER: _ClassVar[int]
     ADAPTER_FIELD_NUMBER: _ClassVar[int]
     KERNELS_OFF_FIELD_NUMBER: _ClassVar[int]
+    ALIASES_FIELD_NUMBER: _ClassVar[int]
+    LOADED_ADAPTERS_FIELD_NUMBER: _ClassVar[int]
     model: str
     fingerprint: str
     context_tokens: int
@@ -41,7 +43,19 @@ class GetModelInfoResponse(_message.Message):
     policies: _containers.RepeatedScalarFieldContainer[str]
     adapter: Adapter
     kernels_off: _containers.ScalarMap[str, str]
-    def __init__(self, model: _Optional[str] = ..., fingerprint: _Optional[str] = ..., context_tokens: _Optional[int] = ..., vocab_size: _Optional[int] = ..., layers: _Optional[int] = ..., kv_heads: _Optional[int] = ..., head_dim: _Optional[int] = ..., kv_bytes_per_token: _Optional[int] = ..., policies: _Optional[_Iterable[str]] = ..., adapter: _Optional[_Union[Adapter, _Mapping]] = ..., kernels_off: _Optional[_Mapping[str, str]] = ...) -> None: ...
+    aliases: _containers.RepeatedCompositeFieldContainer[AdapterAlias]
+    loaded_adapters: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, model: _Optional[str] = ..., fingerprint: _Optional[str] = ..., context_tokens: _Optional[int] = ..., vocab_size: _Optional[int] = ..., layers: _Optional[int] = ..., kv_heads: _Optional[int] = ..., head_dim: _Optional[int] = ..., kv_bytes_per_token: _Optional[int] = ..., policies: _Optional[_Iterable[str]] = ..., adapter: _Optional[_Union[Adapter, _Mapping]] = ..., kernels_off: _Optional[_Mapping[str, str]] = ..., aliases: _Optional[_Iterable[_Union[AdapterAlias, _Mapping]]] = ..., loaded_adapters: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class AdapterAlias(_message.Message):
+    __slots__ = ("name", "adapter", "problem")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    ADAPTER_FIELD_NUMBER: _ClassVar[int]
+    PROBLEM_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    adapter: Adapter
+    problem: str
+    def __init__(self, name: _Optional[str] = ..., adapter: _Optional[_Union[Adapter, _Mapping]] = ..., problem: _Optional[str] = ...) -> None: ...
 
 class Adapter(_message.Message):
     __slots__ = ("name", "version", "sha256")

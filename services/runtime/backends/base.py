@@ -1,10 +1,11 @@
 """What the runtime asks of an inference engine."""
 
-from collections.abc import AsyncGenerator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol, Self
 
 from scorer.policies import ADAPTER_POLICIES, POLICY_NAMES
+from services.runtime.adapter_table import Chosen, Loaded, LocalAdapter
 from services.runtime.adapters import AdapterInfo
 from services.runtime.eviction import EvictionPlan, EvictionReport
 from services.runtime.settings import RuntimeSettings
@@ -30,6 +31,15 @@ class ModelInfo:
     adapter: AdapterInfo | None = None
     adapter_problem: str = ""
     kernels_off: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def start_adapter(self) -> Chosen:
+        """The adapter that the engine started with, as a choice for a request."""
+        return Chosen(info=self.adapter, problem=self.adapter_problem)
+
+    def scored_by(self, chosen: Chosen) -> "ModelInfo":
+        """The same model with another adapter, or without one."""
+        return replace(self, adapter=chosen.info, adapter_problem=chosen.problem)
 
     @property
     def policies(self) -> tuple[str, ...]:
@@ -106,6 +116,13 @@ class Backend(Protocol):
 
     def generate(self, request: EngineRequest) -> AsyncGenerator[EngineOutput, None]:
         """Stream the answer. Closing or cancelling the generator frees the request's KV at once."""
+        ...
+
+    async def load_adapters(self, wanted: Sequence[LocalAdapter]) -> Loaded:
+        """Hold these adapters beside the one of the start, without a step that waits. Returns what is held now.
+
+        Others are dropped, but only when all of these are held: what scored so far scores on when a new one is refused.
+        """
         ...
 
     async def load(self) -> Load: ...

@@ -3,16 +3,19 @@
 import asyncio
 import time
 import zlib
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
+from scorer.adapters.errors import AdapterError
 from scorer.adapters.fingerprint import model_fingerprint, read_config
+from scorer.adapters.folder import read_folder
 from scorer.policies import ADAPTER_POLICIES
-from services.runtime.adapters import choose_adapter
+from services.runtime.adapter_table import Loaded, LocalAdapter
+from services.runtime.adapters import AdapterInfo, choose_adapter
 from services.runtime.backends.base import EngineFailed, EngineOutput, EngineRequest, Finish, Load, ModelInfo
 from services.runtime.backends.fake_pool import Lease, SlotPool
-from services.runtime.eviction import EvictionPlan, EvictionReport
+from services.runtime.eviction import EvictionPlan, EvictionReport, adapter_gone
 from services.runtime.settings import RuntimeSettings
 
 
@@ -25,6 +28,7 @@ class FakeArgs:
     total_slots: int = 20_000
     max_running: int = 8
     # to rehearse failures
+    adapter_load_seconds: float = 0.0
     start_seconds: float = 0.0
     start_error: str = ""
     dies_after_seconds: float | None = None
@@ -33,23 +37,26 @@ class FakeArgs:
 class FakeBackend:
     """Deterministic: the same prompt always gets the same tokens, each written `t<id> `."""
 
-    def __init__(self, info: ModelInfo, args: FakeArgs) -> None:
+    def __init__(self, info: ModelInfo, args: FakeArgs, config: Mapping[str, Any]) -> None:
         self.info = info
         self.args = args
         self._pool = SlotPool(args.total_slots, args.max_running)
+        self._config = config
+        self._held: dict[str, AdapterInfo] = {}
 
     @classmethod
     async def start(cls, settings: RuntimeSettings) -> Self:
         """A backend for the model folder in `settings`. Raises EngineFailed with the reason."""
         try:
             args = FakeArgs(**settings.engine_args)
-            info = _model_info(settings, read_config(settings.model_path))
+            config = read_config(settings.model_path)
+            info = _model_info(settings, config)
         except (TypeError, KeyError, FileNotFoundError) as error:
             raise EngineFailed(str(error)) from error
         await asyncio.sleep(args.start_seconds)
         if args.start_error:
             raise EngineFailed(args.start_error)
-        return cls(info, args)
+        return cls(info, args, config)
 
     async def generate(self, request: EngineRequest) -> AsyncGenerator[EngineOutput, None]:
         """Stream the answer, one output a token. Closing the iterator frees the request's slots at once."""
@@ -73,6 +80,22 @@ class FakeBackend:
                     return
                 await asyncio.sleep(1 / self.args.tokens_per_second)
 
+    async def load_adapters(self, wanted: Sequence[LocalAdapter]) -> Loaded:
+        """As a real engine would, which takes `adapter_load_seconds`."""
+        problems: dict[str, str] = {}
+        for adapter in wanted:
+            if adapter.id not in self._held:
+                await asyncio.sleep(self.args.adapter_load_seconds)
+                try:
+                    bundle = await asyncio.to_thread(read_folder, adapter.folder, self._config)
+                except AdapterError as error:
+                    problems[adapter.id] = str(error)
+                else:
+                    self._held[adapter.id] = AdapterInfo.of(bundle)
+        if not problems:
+            self._held = {adapter.id: self._held[adapter.id] for adapter in wanted}
+        return Loaded(frozenset(self._held), problems)
+
     async def load(self) -> Load:
         """Requests and slots at this moment."""
         pool = self._pool
@@ -94,7 +117,8 @@ class FakeBackend:
         kept_ratio = plan.budget_tokens / lease.prompt_tokens
         before = self._pool.free_slots
         self._pool.shrink(lease, plan.budget_tokens)
-        adapter = self.info.adapter if plan.policy in ADAPTER_POLICIES else None
+        adapter = self._adapter(plan)
+        gone = adapter is None and plan.policy in ADAPTER_POLICIES
         return EvictionReport(
             plan.budget_tokens,
             before,
@@ -102,7 +126,13 @@ class FakeBackend:
             retained_mass=kept_ratio,
             adapter=adapter.name if adapter else "",
             adapter_version=adapter.version if adapter else 0,
+            replaced=adapter_gone(plan) if gone else "",
         )
+
+    def _adapter(self, plan: EvictionPlan) -> AdapterInfo | None:
+        if plan.policy not in ADAPTER_POLICIES:
+            return None
+        return self._held.get(plan.adapter) if plan.adapter else self.info.adapter
 
 
 def _model_info(settings: RuntimeSettings, config: dict[str, Any]) -> ModelInfo:

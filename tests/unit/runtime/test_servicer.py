@@ -9,6 +9,7 @@ import pytest
 
 from protos.generation.v1 import generation_pb2
 from protos.runtime.v1 import runtime_pb2
+from services.runtime.adapter_table import AdapterTable
 from services.runtime.adapters import AdapterInfo
 from services.runtime.backends.base import EngineFailed, EngineOutput, EngineRequest, Finish, ModelInfo
 from services.runtime.calls import Calls
@@ -57,7 +58,7 @@ def servicer(backend: ScriptedBackend, model_path: Path, **settings: Any) -> tup
     calls = Calls(coalesce_seconds=0)
     engine: Any = ReadyEngine(backend, model_path)
     chosen = RuntimeSettings(model_path=model_path, **settings)
-    return GenerationServicer(chosen, engine, calls, ScoringDefaults), calls
+    return GenerationServicer(chosen, engine, calls, ScoringDefaults, AdapterTable(0)), calls
 
 
 def request(**fields: Any) -> generation_pb2.GenerateRequest:
@@ -105,7 +106,8 @@ async def test_model_info_tells_what_prompts_are_scored_with(tiny_model, adapter
     backend.info = replace(INFO, adapter=adapter, kernels_off={"lora_rows": "differs"})
     engine: Any = ReadyEngine(backend, tiny_model)
     unused: Any = None
-    info = await RuntimeServicer(engine, Calls(0), unused).GetModelInfo(runtime_pb2.GetModelInfoRequest(), unused)
+    servicer = RuntimeServicer(engine, Calls(0), unused, AdapterTable(0))
+    info = await servicer.GetModelInfo(runtime_pb2.GetModelInfoRequest(), unused)
     assert dict(info.kernels_off) == {"lora_rows": "differs"}
     assert ("fused" in info.policies) == info.HasField("adapter") == (adapter is not None)
     assert (info.adapter.name, info.adapter.version) == (("smol", 3) if adapter else ("", 0))

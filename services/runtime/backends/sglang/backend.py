@@ -6,7 +6,7 @@ import asyncio
 import concurrent.futures
 import signal
 import threading
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Any, Self, TypeVar
@@ -14,6 +14,7 @@ from typing import Any, Self, TypeVar
 from fastapi import HTTPException
 
 from scorer.adapters.fingerprint import model_fingerprint, read_config
+from services.runtime.adapter_table import Loaded, LocalAdapter
 from services.runtime.adapters import AdapterChoice, choose_adapter
 from services.runtime.backends.base import EngineFailed, EngineOutput, EngineRequest, Finish, Load, ModelInfo
 from services.runtime.backends.sglang.engine import EngineSignals, KvEngine, Launched, launch
@@ -77,6 +78,11 @@ class SglangBackend:
         finally:
             if not finished:
                 self._tokenizer_manager.abort_request(request.request_id)
+
+    async def load_adapters(self, wanted: Sequence[LocalAdapter]) -> Loaded:
+        """None so far: this engine serves with the adapter that it started with."""
+        why = "this engine cannot load adapters while it serves"
+        return Loaded(frozenset(), {adapter.id: why for adapter in wanted})
 
     async def load(self) -> Load:
         snapshot = (await self._tokenizer_manager.get_loads())[0]

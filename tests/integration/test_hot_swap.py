@@ -1,0 +1,150 @@
+"""A runtime changes its adapters with the registry while it serves, and each report names what scored."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from protos.generation.v1 import generation_pb2
+from protos.runtime.v1 import runtime_pb2
+from protos.scorer.v1 import adapter_registry_pb2 as pb
+from scorer.adapters.folder import read_files
+from scorer.adapters.manifest import Manifest
+from tests.engine.adapters import random_adapter
+from tests.integration.clients import NOT_SERVING, SERVING, Client, generate_request, until
+from tests.integration.registry_client import REGISTRY, publish, stub
+from tests.processes import ROOT, ServerProcess
+
+CONVERGE_SECONDS = 5.0
+NAME = "models/tiny/adapters/random"
+
+
+def asked(adapter: str = "", policy: str = "lookahead", new_tokens: int = 2) -> generation_pb2.GenerateRequest:
+    request = generate_request(300, new_tokens, budget_tokens=100)
+    request.kv.policy, request.kv.adapter = policy, adapter
+    return request
+
+
+@dataclass
+class Pair:
+    """A runtime and the sidecar that it follows."""
+
+    runtime: Client
+    registry: Client
+    manifest: Manifest
+    contents: dict[str, bytes]
+    sidecar: ServerProcess
+
+    async def publish(self, *numbers: int, alias: str = "", generation: int = 0) -> None:
+        for number in numbers:
+            fields = {"move_alias": pb.AliasMove(alias=alias, generation=generation)} if alias else {}
+            manifest = self.manifest.model_copy(update={"version": number})
+            await publish(self.registry.channel, manifest, self.contents, **fields)
+
+    async def move(self, number: int, alias: str = "default") -> None:
+        adapter = (await stub(self.registry.channel).GetAdapter(pb.GetAdapterRequest(name=NAME))).adapter
+        generation = next((found.generation for found in adapter.aliases if found.name == alias), 0)
+        request = pb.SetAliasRequest(name=NAME, alias=alias, version=number, generation=generation)
+        await stub(self.registry.channel).SetAlias(request)
+
+    async def report(self, adapter: str = "", **fields) -> generation_pb2.KvReport:
+        return (await self.runtime.answer(asked(adapter, **fields)))[1].kv
+
+    async def answers_with(self, number: int, adapter: str = "") -> generation_pb2.KvReport:
+        """The first report that names this version; it must come in time."""
+        return await until(lambda: self.report(adapter), lambda kv: kv.adapter_version == number, CONVERGE_SECONDS)
+
+    async def info(self) -> runtime_pb2.GetModelInfoResponse:
+        return await self.runtime.runtime.GetModelInfo(runtime_pb2.GetModelInfoRequest())
+
+
+@pytest.fixture
+async def pair(start_scorer, start_runtime, valkey, tiny_model, tmp_path) -> AsyncIterator[Pair]:
+    folder: Path = random_adapter(tiny_model, tmp_path / "adapter")
+    scorer = start_scorer(ROOT / "scorer" / "scoring.yaml", SCORER_REDIS_URL=valkey.url)
+    runtime = start_runtime(RUNTIME_SCORER_TARGET=scorer.target, adapter_load_seconds=0.2)
+    async with Client(scorer.target) as registry, Client(runtime.target) as client:
+        await registry.ready(REGISTRY)
+        await client.ready()
+        manifest, contents = read_files(folder)
+        yield Pair(client, registry, manifest, contents, scorer)
+
+
+async def test_published_version_takes_over_from_window_and_a_moved_alias_changes_the_next_answers(pair):
+    before = await pair.report()
+    unready = await pair.runtime.check("adapter")
+    await pair.publish(1, 2)
+    first = await pair.answers_with(1)
+    await pair.move(2)
+    second = await pair.answers_with(2)
+    await pair.move(1)
+    await pair.answers_with(1)
+    info = await pair.info()
+    assert (before.policy, unready) == ("window", NOT_SERVING)
+    assert (first.policy, first.adapter, second.adapter) == ("lookahead", "random", "random")
+    assert await pair.runtime.check("adapter") == SERVING
+    assert (info.adapter.name, info.adapter.version, "fused" in info.policies) == ("random", 1, True)
+    assert list(info.loaded_adapters) == [f"{NAME}/versions/{number}" for number in (1, 2)]
+
+
+async def test_several_aliases_serve_at_once_and_an_unknown_one_is_window_with_the_known_ones(pair):
+    await pair.publish(1)
+    await pair.publish(2, alias="canary")
+    await pair.publish(3, alias="customer-a")
+    await pair.answers_with(3, "customer-a")
+    names = ("default", "canary", "customer-a", "random/canary")
+    reports = await asyncio.gather(*map(pair.report, names))
+    unknown = await pair.report("gone")
+    aliases = {alias.name: alias.adapter.version for alias in (await pair.info()).aliases}
+    assert [kv.adapter_version for kv in reports] == [1, 2, 3, 2]
+    assert (unknown.policy, unknown.adapter) == ("window", "")
+    assert "'gone' is no alias of this model's adapters; there are ['canary', " in unknown.reasons[0]
+    assert {aliases[name] for name in ("canary", "random/canary")} == {2} and len(aliases) == 6
+
+
+async def test_answers_go_on_while_aliases_move_and_redis_restarts_and_each_names_a_version_that_was(pair, valkey):
+    await pair.publish(1, 2)
+    await pair.answers_with(1)
+    seen: list[generation_pb2.KvReport] = []
+
+    async def load() -> None:
+        while True:
+            seen.append(await pair.report(new_tokens=8))
+
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(load()) for _ in range(4)]
+        for number in (2, 1):
+            await pair.move(number)
+            await pair.answers_with(number)
+            valkey.kill()
+            await pair.report()
+            valkey.start()
+            await pair.registry.ready(REGISTRY)
+        await pair.move(2)
+        await pair.answers_with(2)
+        for task in tasks:
+            task.cancel()
+    assert len(seen) > 20
+    assert {(kv.policy, kv.adapter) for kv in seen} == {("lookahead", "random")}
+    assert {kv.adapter_version for kv in seen} == {1, 2}
+
+
+async def test_damaged_version_is_refused_and_the_one_before_serves_on_with_the_reason(pair, valkey):
+    await pair.publish(1, 2)
+    await pair.answers_with(1)
+    with valkey.client() as admin:
+        (key,) = [key for key in admin.scan_iter() if b":2:" in key and key.endswith(b":chunk:0")]
+        admin.setrange(key, 5, b"damaged")
+    await pair.move(2)
+    kv = await until(pair.report, lambda kv: "version 2 cannot be used" in kv.reasons[0], CONVERGE_SECONDS)
+    assert (kv.policy, kv.adapter_version) == ("lookahead", 1)
+    assert "chunk 0 of" in kv.reasons[0]
+
+
+async def test_sidecar_that_dies_leaves_the_adapters_as_they_are(pair):
+    await pair.publish(1)
+    await pair.answers_with(1)
+    pair.sidecar.kill()
+    assert (await pair.report()).adapter_version == 1
