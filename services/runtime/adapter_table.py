@@ -124,10 +124,14 @@ class AdapterTable:
 
     def _known(self) -> Sequence[LocalAdapter]:
         current = [alias.adapter for alias in self.aliases.values() if alias.adapter]
-        return list({adapter.id: adapter for adapter in (*current, *self._last_good.values(), *self._held)}.values())
+        known: dict[str, LocalAdapter] = {}
+        for adapter in (*current, *self._last_good.values(), *self._held):
+            # the first, for a sidecar that was restarted has it in another folder
+            known.setdefault(adapter.id, adapter)
+        return list(known.values())
 
     def _is_current(self, adapter: LocalAdapter) -> bool:
-        return any(alias.adapter == adapter for alias in self.aliases.values())
+        return any(alias.adapter and alias.adapter.id == adapter.id for alias in self.aliases.values())
 
     def _used_at(self, adapter: LocalAdapter) -> int:
         return self._used.get(adapter.id, 0)

@@ -36,6 +36,7 @@ class Pair:
     manifest: Manifest
     contents: dict[str, bytes]
     sidecar: ServerProcess
+    target: str
 
     async def publish(self, *numbers: int, alias: str = "", generation: int = 0) -> None:
         for number in numbers:
@@ -69,7 +70,7 @@ async def pair(start_scorer, start_runtime, valkey, tiny_model, tmp_path) -> Asy
         await registry.ready(REGISTRY)
         await client.ready()
         manifest, contents = read_files(folder)
-        yield Pair(client, registry, manifest, contents, scorer)
+        yield Pair(client, registry, manifest, contents, scorer, runtime.target)
 
 
 async def test_published_version_takes_over_from_window_and_a_moved_alias_changes_the_next_answers(pair):
@@ -141,6 +142,16 @@ async def test_damaged_version_is_refused_and_the_one_before_serves_on_with_the_
     kv = await until(pair.report, lambda kv: "version 2 cannot be used" in kv.reasons[0], CONVERGE_SECONDS)
     assert (kv.policy, kv.adapter_version) == ("lookahead", 1)
     assert "chunk 0 of" in kv.reasons[0]
+
+
+async def test_router_passes_the_alias_on(pair, start_router):
+    await pair.publish(1)
+    await pair.publish(2, alias="canary")
+    await pair.answers_with(2, "canary")
+    async with Client(start_router(pair.target).target) as router:
+        await router.ready()
+        reports = [(await router.answer(asked(name)))[1].kv for name in ("", "canary")]
+    assert [kv.adapter_version for kv in reports] == [1, 2]
 
 
 async def test_sidecar_that_dies_leaves_the_adapters_as_they_are(pair):

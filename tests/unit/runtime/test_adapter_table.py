@@ -1,5 +1,6 @@
 """Each alias is scored by what it stands for, else by the last good one, and the engine holds no more than it may."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -109,6 +110,14 @@ def test_earlier_version_stays_while_there_is_room():
     small = table(10, default=1)
     small.update(aliases(default=2))
     assert ids(small) == ["news/2"]
+
+
+def test_restarted_sidecar_has_the_same_adapters_in_other_folders():
+    moved = table(default=1)
+    elsewhere = replace(adapter(1), folder=Path("elsewhere"))
+    moved.update({"default": AdapterAlias(elsewhere)})
+    assert moved.wanted() == (elsewhere,)
+    assert moved.use("", START) == Chosen("news/1", adapter(1).info)
 
 
 def test_adapter_that_can_never_fit_names_the_setting_and_is_not_asked_for():

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -47,9 +48,19 @@ class LoadedAdapter:
 
 @dataclass
 class Adapters:
-    """What scores from the next step on. A step takes `current` once, so replacing it in between disturbs nothing."""
+    """What scores from the next step on: the adapter of the start, and those of the registry by id.
+
+    `held` is exchanged whole, never changed. A step has `in_step` from its choice of adapters to the end of its work on
+    them.
+    """
 
     current: LoadedAdapter | None = None
+    held: Mapping[str, LoadedAdapter] = field(default_factory=dict)
+    in_step: threading.Lock = field(default_factory=threading.Lock)
+
+    def find(self, id: str) -> LoadedAdapter | None:
+        """The adapter of a plan; an empty id is that of the start."""
+        return self.held.get(id) if id else self.current
 
 
 def adapters_of(scheduler: Any) -> Adapters:
@@ -69,16 +80,21 @@ def load_adapter(scheduler: Any) -> str:
     folder = os.environ.get(ADAPTER_VARIABLE)
     if not folder:
         return ""
-    runner = scheduler.tp_worker.model_runner
     try:
-        bundle = read_folder(Path(folder), read_config(Path(runner.model_config.model_path)))
-        adapter = LoadedAdapter.of(bundle, torch.device(runner.device), runner.dtype)
-        _check_linears(runner.model.model.layers, bundle.config.lookahead_tokens)
+        adapters_of(scheduler).current = read_adapter(scheduler, Path(folder))
     except Exception as error:
         logger.exception("adapter not loaded", folder=folder)
         return f"it could not be loaded: {error}"
-    adapters_of(scheduler).current = adapter
     return ""
+
+
+def read_adapter(scheduler: Any, folder: Path) -> LoadedAdapter:
+    """The adapter in a folder, checked and on the model's device. Raises AdapterError, or ValueError."""
+    runner = scheduler.tp_worker.model_runner
+    bundle = read_folder(folder, read_config(Path(runner.model_config.model_path)))
+    adapter = LoadedAdapter.of(bundle, torch.device(runner.device), runner.dtype)
+    _check_linears(runner.model.model.layers, bundle.config.lookahead_tokens)
+    return adapter
 
 
 def _check_linears(layers: Any, rows: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import shutil
 import signal
 import threading
 from collections.abc import AsyncGenerator, Callable, Sequence
@@ -17,7 +18,8 @@ from scorer.adapters.fingerprint import model_fingerprint, read_config
 from services.runtime.adapter_table import Loaded, LocalAdapter
 from services.runtime.adapters import AdapterChoice, choose_adapter
 from services.runtime.backends.base import EngineFailed, EngineOutput, EngineRequest, Finish, Load, ModelInfo
-from services.runtime.backends.sglang.engine import EngineSignals, KvEngine, Launched, launch
+from services.runtime.backends.sglang.adapter_channel import AdapterChannel
+from services.runtime.backends.sglang.engine import EngineSignals, Launched, launch
 from services.runtime.backends.sglang.request_state import PARAMS_KEY
 from services.runtime.backends.sglang.warm_up import problem, warm_up_request
 from services.runtime.eviction import EvictionPlan, EvictionReport
@@ -31,10 +33,12 @@ T = TypeVar("T")
 class SglangBackend:
     """Stock SGLang with our plugin in its scheduler process."""
 
-    def __init__(self, engine: KvEngine, info: ModelInfo, died: asyncio.Future[str]) -> None:
+    def __init__(self, launched: Launched, info: ModelInfo, died: asyncio.Future[str]) -> None:
         self.info = info
-        self._engine = engine
-        self._tokenizer_manager = engine.tokenizer_manager
+        self._launched = launched
+        self._engine = launched.engine
+        self._channel = AdapterChannel(launched.channel)
+        self._tokenizer_manager = self._engine.tokenizer_manager
         self._died = died
 
     @classmethod
@@ -46,7 +50,7 @@ class SglangBackend:
         choice = await asyncio.to_thread(choose_adapter, settings.adapter_path, read_config(settings.model_path))
         launched = await _in_lasting_thread(lambda: launch(settings, choice.folder))
         launched.engine.tokenizer_manager.signal_handler_class = lambda manager: signals
-        backend = cls(launched.engine, _model_info(settings, launched, choice), died)
+        backend = cls(launched, _model_info(settings, launched, choice), died)
         try:
             await backend._prove_eviction_or_die()
         except BaseException:
@@ -80,9 +84,7 @@ class SglangBackend:
                 self._tokenizer_manager.abort_request(request.request_id)
 
     async def load_adapters(self, wanted: Sequence[LocalAdapter]) -> Loaded:
-        """None so far: this engine serves with the adapter that it started with."""
-        why = "this engine cannot load adapters while it serves"
-        return Loaded(frozenset(), {adapter.id: why for adapter in wanted})
+        return await self._channel.ask({adapter.id: str(adapter.folder) for adapter in wanted})
 
     async def load(self) -> Load:
         snapshot = (await self._tokenizer_manager.get_loads())[0]
@@ -98,6 +100,7 @@ class SglangBackend:
 
     async def close(self) -> None:
         await asyncio.to_thread(self._engine.shutdown)
+        await asyncio.to_thread(shutil.rmtree, self._launched.channel, ignore_errors=True)
 
     async def _prove_eviction_or_die(self) -> None:
         proof = asyncio.create_task(self._prove_eviction())

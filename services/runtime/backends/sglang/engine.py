@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -16,6 +17,7 @@ import torch
 from sglang.srt.entrypoints.engine import Engine
 
 from services.runtime.backends.base import EngineFailed
+from services.runtime.backends.sglang.adapter_channel import CHANNEL_VARIABLE
 from services.runtime.backends.sglang.process import (
     ADAPTER_VARIABLE,
     FAILURE_FILE_VARIABLE,
@@ -70,6 +72,7 @@ class Launched:
 
     engine: KvEngine
     report: StartReport
+    channel: Path
 
 
 def launch(settings: RuntimeSettings, adapter: Path | None) -> Launched:
@@ -78,13 +81,21 @@ def launch(settings: RuntimeSettings, adapter: Path | None) -> Launched:
     Raises EngineFailed with the reason. An adapter that cannot be loaded is no reason: the report tells of it.
     """
     args = {**COMMON_ARGS, **({} if torch.cuda.is_available() else CPU_ARGS), **settings.engine_args}
+    # lasts as long as the engine
+    channel = Path(tempfile.mkdtemp(prefix="lookaheadkv-channel-"))
     with tempfile.TemporaryDirectory() as folder:
         failure, report = Path(folder) / "failure", Path(folder) / "report"
-        variables = {FAILURE_FILE_VARIABLE: str(failure), START_FILE_VARIABLE: str(report)}
+        variables = {
+            FAILURE_FILE_VARIABLE: str(failure),
+            START_FILE_VARIABLE: str(report),
+            CHANNEL_VARIABLE: str(channel),
+        }
         with _environment(variables | ({ADAPTER_VARIABLE: str(adapter.absolute())} if adapter else {})):
             try:
-                return Launched(KvEngine(model_path=str(settings.model_path), **args), read_start_report(report))
+                engine = KvEngine(model_path=str(settings.model_path), **args)
+                return Launched(engine, read_start_report(report), channel)
             except Exception as error:
+                shutil.rmtree(channel)
                 reason = failure.read_text() if failure.exists() else f"{type(error).__name__}: {error}"
                 raise EngineFailed(f"SGLang did not start: {reason}") from error
 

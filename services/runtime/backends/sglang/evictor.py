@@ -16,8 +16,9 @@ from sglang.srt.managers.schedule_batch import FINISH_ABORT
 
 from scorer.policies.base import Observation
 from scorer.selection import retained_mass, select
+from services.runtime.backends.sglang.adapter import adapters_of
 from services.runtime.backends.sglang.observe import batch_device, observe
-from services.runtime.backends.sglang.prefills import Job, finished_prefills, keep_whole
+from services.runtime.backends.sglang.prefills import Job, by_adapter, finished_prefills, keep_whole
 from services.runtime.backends.sglang.report import PendingReport, Stopwatch
 from services.runtime.backends.sglang.request_state import PARAMS_KEY, state_of
 from services.runtime.backends.sglang.side_pass import RowGroup, embed, run_side_pass
@@ -34,9 +35,13 @@ def evict_finished_prefills(scheduler: Any, batch: Any) -> None:
 
     A prompt that cannot be scored, or for whose kept tokens there is no room, stays whole and says why.
     """
-    jobs = list(finished_prefills(scheduler, batch))
-    if not jobs:
-        return
+    with adapters_of(scheduler).in_step:
+        jobs = list(finished_prefills(scheduler, batch))
+        if jobs:
+            _evict(scheduler, batch, jobs)
+
+
+def _evict(scheduler: Any, batch: Any, jobs: Sequence[Job]) -> None:
     with on_forward_stream(scheduler):
         seq_lens, seq_lens_cpu = batch.seq_lens.clone(), batch.seq_lens_cpu.clone()
         for job, kept, report in _choose(scheduler, jobs):
@@ -62,25 +67,32 @@ def _choose(scheduler: Any, jobs: Sequence[Job]) -> Iterator[tuple[Job, torch.Te
     for job in jobs:
         if job.state.kept is not None:
             yield job, job.state.kept.to(device, torch.int64, non_blocking=True), PendingReport(0)
-    fresh = [job for job in jobs if job.state.kept is None]
-    try:
-        observations, watch = observe(scheduler, fresh)
-    except Exception as error:
-        logger.exception("scoring pass failed", requests=[job.req.rid for job in fresh])
-        for job in fresh:
-            keep_whole(job.req, job.state, f"scoring failed: {error}")
-        return
-    for job, seen in zip(fresh, observations, strict=True):
+    for job, seen, watch in _observed(scheduler, [job for job in jobs if job.state.kept is None]):
         try:
             kept, retained = _select(job, seen)
         except Exception as error:
             logger.exception("selection failed", request=job.req.rid)
             keep_whole(job.req, job.state, f"selection failed: {error}")
             continue
-        report = PendingReport(job.budget_tokens, retained_mass=retained, scoring=watch)
+        report = PendingReport(job.budget_tokens, retained_mass=retained, scoring=watch, replaced=job.state.replaced)
         if job.adapter:
             report = replace(report, adapter=job.adapter.name, adapter_version=job.adapter.version)
         yield job, kept, report
+
+
+def _observed(scheduler: Any, jobs: Sequence[Job]) -> list[tuple[Job, Observation, Stopwatch | None]]:
+    """What the rows of each job saw, in one pass for each adapter; all of it before anything changes."""
+    seen: list[tuple[Job, Observation, Stopwatch | None]] = []
+    for together in by_adapter(jobs):
+        try:
+            observations, watch = observe(scheduler, together)
+        except Exception as error:
+            logger.exception("scoring pass failed", requests=[job.req.rid for job in together])
+            for job in together:
+                keep_whole(job.req, job.state, f"scoring failed: {error}")
+            continue
+        seen += [(job, observation, watch) for job, observation in zip(together, observations, strict=True)]
+    return seen
 
 
 def _select(job: Job, seen: Observation) -> tuple[torch.Tensor, torch.Tensor | None]:

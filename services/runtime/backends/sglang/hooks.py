@@ -40,6 +40,7 @@ class Hook:
 def around_scheduler_init(build: Callable[..., None], scheduler: Any, *args: Any, **kwargs: Any) -> None:
     """Refuse what cannot be served, and leave the reason for the parent process, whatever it is."""
     from services.runtime.backends.sglang.adapter import load_adapter
+    from services.runtime.backends.sglang.adapter_loader import start_loader
     from services.runtime.backends.sglang.support import refuse_model, refuse_settings
 
     try:
@@ -48,6 +49,7 @@ def around_scheduler_init(build: Callable[..., None], scheduler: Any, *args: Any
         refuse_model(scheduler)
         check_kernels(scheduler)
         write_start_report(StartReport(load_adapter(scheduler), HEALTH.failed))
+        start_loader(scheduler)
     except Exception as error:
         record_failure(f"{type(error).__name__}: {error}")
         raise

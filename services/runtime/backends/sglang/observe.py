@@ -20,7 +20,10 @@ def batch_device(scheduler: Any) -> torch.device:
 
 
 def observe(scheduler: Any, jobs: Sequence[Job]) -> tuple[list[Observation], Stopwatch | None]:
-    """What the rows of each job's policy see, all jobs and kinds in one pass, and the time of that pass."""
+    """What the rows of each job's policy see, all jobs and kinds in one pass, and the time of that pass.
+
+    The jobs with an adapter have the same one.
+    """
     watch = Stopwatch(batch_device(scheduler)) if any(job.policy.rows for job in jobs) else None
     groups = [groups_of(scheduler, job) for job in jobs]
     masses: Iterator[torch.Tensor] = iter(())
@@ -57,7 +60,6 @@ def groups_of(scheduler: Any, job: Job) -> dict[str, RowGroup]:
 
 
 def _adapter(jobs: Sequence[Job]) -> Any:
-    # one for all: a step takes the current adapter once
     return next((job.adapter for job in jobs if job.adapter), None)
 
 

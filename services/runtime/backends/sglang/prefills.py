@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import structlog
 import torch
 
-from scorer.policies import load_policy
+from scorer.policies import FALLBACK, load_policy
 from scorer.policies.base import Policy
-from services.runtime.backends.sglang.adapter import LoadedAdapter, adapters_of
+from services.runtime.backends.sglang.adapter import Adapters, LoadedAdapter, adapters_of
 from services.runtime.backends.sglang.report import PendingReport
 from services.runtime.backends.sglang.request_state import RequestState, state_of
-from services.runtime.eviction import EvictionPlan
+from services.runtime.eviction import EvictionPlan, adapter_gone
 
 logger = structlog.get_logger()
 
@@ -61,11 +61,12 @@ def finished_prefills(scheduler: Any, batch: Any) -> Iterator[Job]:
 
     A prompt that its policy cannot look at stays whole and says why.
     """
-    page, current = scheduler.token_to_kv_pool_allocator.page_size, adapters_of(scheduler).current
+    page, adapters = scheduler.token_to_kv_pool_allocator.page_size, adapters_of(scheduler)
     for index, req in enumerate(batch.reqs):
         state = state_of(req)
         if state is None or not _prefill_is_complete(req, state):
             continue
+        current = _adapter(state, adapters)
         try:
             policy = _policy(state.plan, current)
             budget = _budget(state.plan, len(req.origin_input_ids), page)
@@ -76,6 +77,15 @@ def finished_prefills(scheduler: Any, batch: Any) -> Iterator[Job]:
             keep_whole(req, state, str(error))
             continue
         yield Job(index, req, state, policy, budget, current if policy.rows.lookahead else None)
+
+
+def by_adapter(jobs: Sequence[Job]) -> list[list[Job]]:
+    """The jobs that can share a pass: LoRA of one adapter acts on it. Those without an adapter go with the first."""
+    first = next((job.adapter for job in jobs if job.adapter), None)
+    groups: dict[int, list[Job]] = {}
+    for job in jobs:
+        groups.setdefault(id(job.adapter or first), []).append(job)
+    return list(groups.values())
 
 
 def keep_whole(req: Any, state: RequestState, why: str) -> None:
@@ -97,6 +107,17 @@ def _policy(plan: EvictionPlan, adapter: LoadedAdapter | None) -> Policy:
         return load_policy(plan.policy)(**{**calibrated, **plan.params})
     except (KeyError, TypeError, ValueError) as error:
         raise CannotScore(f"policy {plan.policy!r} cannot be used: {error}") from error
+
+
+def _adapter(state: RequestState, adapters: Adapters) -> LoadedAdapter | None:
+    """The adapter of the plan; when it was unloaded since the request came, `window` takes the place of its policy."""
+    adapter, plan = adapters.find(state.plan.adapter), state.plan
+    # a choice that was made before a retraction needs no adapter
+    if adapter is None and plan.adapter and state.kept is None:
+        state.replaced = adapter_gone(plan)
+        state.plan = replace(plan, policy=FALLBACK, params={}, adapter="")
+        logger.warning("adapter is gone", why=state.replaced)
+    return adapter
 
 
 def _budget(plan: EvictionPlan, prompt_tokens: int, page: int) -> int:

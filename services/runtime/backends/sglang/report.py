@@ -50,6 +50,7 @@ class PendingReport:
     skipped: str = ""
     adapter: str = ""
     adapter_version: int = 0
+    replaced: str = ""
 
     def finish(self) -> dict[str, Any]:
         """The `EvictionReport` as a plain dictionary; waits for the device."""
@@ -63,5 +64,6 @@ class PendingReport:
             skipped=self.skipped,
             adapter=self.adapter,
             adapter_version=self.adapter_version,
+            replaced=self.replaced,
         )
         return asdict(report)

@@ -26,6 +26,7 @@ class RequestState:
     positions add it. `kept` [L, Hkv, K] int32 on the host: the choice, made once, so that a retraction cannot change
     it. `replay`: tokens generated before a retraction whose K/V are not back in the pool yet. `pending`: a report whose
     device work may still be running. `first_token` [1] on the device: sampled at the end of this prefill, until scored.
+    `replaced`: why the plan is not the one that the request came with.
     """
 
     plan: EvictionPlan
@@ -35,6 +36,7 @@ class RequestState:
     replay: array[int] | None = None
     pending: PendingReport | None = None
     first_token: torch.Tensor | None = None
+    replaced: str = ""
 
 
 def state_of(req: Any) -> RequestState | None:
