@@ -1,12 +1,13 @@
 """Adapter tensors in memory: how they start, where they go, what trains."""
 
 import pytest
+import safetensors.torch
 import torch
 
 from scorer.adapters.config import AdapterConfig
 from scorer.adapters.errors import AdapterInvalid
 from scorer.adapters.shapes import ModelShape, parameter_count, tensor_shapes
-from scorer.adapters.weights import AdapterWeights
+from scorer.adapters.weights import AdapterWeights, _copies
 from tests.unit.scorer.adapters.conftest import MODEL_CONFIG
 
 WIDE = ModelShape.from_config(MODEL_CONFIG | {"hidden_size": 1024, "intermediate_size": 256})
@@ -60,3 +61,14 @@ def test_trainable_copy_owns_its_tensors(published):
     with torch.no_grad():
         trained.embeddings.add_(1)
     assert not torch.equal(trained.embeddings, published.weights.embeddings)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def test_loaded_tensors_are_those_of_the_file_and_own_their_memory(dtype):
+    tensors = random_weights(config=AdapterConfig(lookahead_tokens=5)).to(dtype=dtype).tensors()
+    content = safetensors.torch.save(tensors)
+    loaded = dict(_copies(content))
+    assert loaded.keys() == tensors.keys()
+    assert all(torch.equal(loaded[name], tensor) and loaded[name].dtype == dtype for name, tensor in tensors.items())
+    loaded["lookahead_embeddings"].zero_()
+    assert content == safetensors.torch.save(tensors)
