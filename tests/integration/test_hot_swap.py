@@ -2,8 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
@@ -15,9 +15,12 @@ from scorer.adapters.manifest import Manifest
 from tests.engine.adapters import random_adapter
 from tests.integration.clients import NOT_SERVING, SERVING, Client, generate_request, until
 from tests.integration.registry_client import REGISTRY, publish, stub
-from tests.processes import ROOT, ServerProcess
+from tests.processes import ROOT, ServerProcess, free_port
 
 CONVERGE_SECONDS = 5.0
+SCORING = ROOT / "scorer" / "scoring.yaml"
+# of the random adapter of the tiny model
+WEIGHTS_BYTES = 24_000
 NAME = "models/tiny/adapters/random"
 
 
@@ -53,24 +56,37 @@ class Pair:
     async def report(self, adapter: str = "", **fields) -> generation_pb2.KvReport:
         return (await self.runtime.answer(asked(adapter, **fields)))[1].kv
 
-    async def answers_with(self, number: int, adapter: str = "") -> generation_pb2.KvReport:
+    async def answers_with(
+        self, number: int, adapter: str = "", seconds: float = CONVERGE_SECONDS
+    ) -> generation_pb2.KvReport:
         """The first report that names this version; it must come in time."""
-        return await until(lambda: self.report(adapter), lambda kv: kv.adapter_version == number, CONVERGE_SECONDS)
+        return await until(lambda: self.report(adapter), lambda kv: kv.adapter_version == number, seconds)
 
     async def info(self) -> runtime_pb2.GetModelInfoResponse:
         return await self.runtime.runtime.GetModelInfo(runtime_pb2.GetModelInfoRequest())
 
 
 @pytest.fixture
-async def pair(start_scorer, start_runtime, valkey, tiny_model, tmp_path) -> AsyncIterator[Pair]:
-    folder: Path = random_adapter(tiny_model, tmp_path / "adapter")
-    scorer = start_scorer(ROOT / "scorer" / "scoring.yaml", SCORER_REDIS_URL=valkey.url)
-    runtime = start_runtime(RUNTIME_SCORER_TARGET=scorer.target, adapter_load_seconds=0.2)
-    async with Client(scorer.target) as registry, Client(runtime.target) as client:
-        await registry.ready(REGISTRY)
-        await client.ready()
-        manifest, contents = read_files(folder)
-        yield Pair(client, registry, manifest, contents, scorer, runtime.target)
+def start_pair(start_scorer, start_runtime, valkey, tiny_model, tmp_path):
+    """start_pair(port, RUNTIME_...=...): a context with a Pair whose sidecar listens on this port."""
+
+    @asynccontextmanager
+    async def start(port: int = 0, **variables) -> AsyncIterator[Pair]:
+        scorer = start_scorer(SCORING, port, SCORER_REDIS_URL=valkey.url)
+        runtime = start_runtime(RUNTIME_SCORER_TARGET=scorer.target, adapter_load_seconds=0.2, **variables)
+        async with Client(scorer.target) as registry, Client(runtime.target) as client:
+            await registry.ready(REGISTRY)
+            await client.ready()
+            folder = random_adapter(tiny_model, tmp_path / "adapter")
+            yield Pair(client, registry, *read_files(folder), scorer, runtime.target)
+
+    return start
+
+
+@pytest.fixture
+async def pair(start_pair) -> AsyncIterator[Pair]:
+    async with start_pair() as started:
+        yield started
 
 
 async def test_published_version_takes_over_from_window_and_a_moved_alias_changes_the_next_answers(pair):
@@ -152,6 +168,37 @@ async def test_router_passes_the_alias_on(pair, start_router):
         await router.ready()
         reports = [(await router.answer(asked(name)))[1].kv for name in ("", "canary")]
     assert [kv.adapter_version for kv in reports] == [1, 2]
+
+
+async def test_runtime_follows_a_sidecar_that_was_restarted(start_pair, start_scorer, valkey):
+    port = free_port()
+    async with start_pair(port) as pair:
+        await pair.publish(1, 2)
+        await pair.answers_with(1)
+        pair.sidecar.kill()
+        restarted = start_scorer(SCORING, port, SCORER_REDIS_URL=valkey.url)
+        async with Client(restarted.target) as registry:
+            await registry.ready(REGISTRY)
+            pair.registry = registry
+            await pair.move(2)
+            # the channel tries again after at most 5 s
+            await pair.answers_with(2, seconds=3 * CONVERGE_SECONDS)
+
+
+async def test_engine_holds_what_it_may_and_changes_for_the_alias_that_is_named(start_pair):
+    # room for one
+    async with start_pair(RUNTIME_ADAPTER_BYTES=WEIGHTS_BYTES * 3 // 2) as pair:
+        await pair.publish(1)
+        await pair.answers_with(1)
+        await pair.publish(2, alias="canary")
+        await until(pair.info, lambda info: len(info.aliases) == 4, CONVERGE_SECONDS)
+        first = await pair.report("canary")
+        await pair.answers_with(2, "canary")
+        held = (await pair.info()).loaded_adapters
+        await pair.answers_with(1)
+    assert (first.policy, first.adapter) == ("window", "")
+    assert "versions/2 is not loaded yet" in first.reasons[0]
+    assert list(held) == [f"{NAME}/versions/2"]
 
 
 async def test_sidecar_that_dies_leaves_the_adapters_as_they_are(pair):

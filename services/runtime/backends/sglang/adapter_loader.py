@@ -55,7 +55,7 @@ def _serve(scheduler: Any, folder: Path) -> None:
     done = 0
     while True:
         asked = read_asked(folder)
-        if asked.number != done:
+        if asked.number > done:
             answer(folder, asked, load_wanted(scheduler, asked.folders or {}))
             done = asked.number
         time.sleep(POLL_SECONDS)
