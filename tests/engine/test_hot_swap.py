@@ -166,3 +166,33 @@ def test_jobs_share_a_pass_by_adapter_and_those_without_one_go_with_the_first(pl
     groups = [[job.at for job in group] for group in plugin.prefills.by_adapter(made)]
     assert groups == [[0, 1, 3, 4], [2]]
     assert [len(group) for group in plugin.prefills.by_adapter(made[:1])] == [1]
+
+
+@pytest.fixture
+def load_wanted(plugin):
+    from services.runtime.backends.sglang.adapter_loader import load_wanted
+
+    return load_wanted
+
+
+def test_adapters_are_loaded_beside_others_and_those_not_wanted_go(plugin, load_wanted, tiny_model, tmp_path):
+    scheduler, folder = make_scheduler(plugin, tiny_model), str(random_adapter(tiny_model, tmp_path / "adapter"))
+    first = load_wanted(scheduler, {"a/1": folder})
+    taken = plugin.adapter.adapters_of(scheduler).held
+    both = load_wanted(scheduler, {"a/1": folder, "a/2": folder})
+    last = load_wanted(scheduler, {"a/2": folder})
+    assert [sorted(loaded.held) for loaded in (first, both, last)] == [["a/1"], ["a/1", "a/2"], ["a/2"]]
+    # what a step has taken does not change under it
+    assert list(taken) == ["a/1"]
+    assert plugin.adapter.adapters_of(scheduler).find("a/2").name == "random"
+    assert plugin.adapter.adapters_of(scheduler).find("a/1") is None
+
+
+def test_adapter_that_cannot_be_loaded_drops_nothing_and_says_why(plugin, load_wanted, tiny_model, tmp_path):
+    scheduler, folder = make_scheduler(plugin, tiny_model), random_adapter(tiny_model, tmp_path / "adapter")
+    load_wanted(scheduler, {"a/1": str(folder)})
+    poisoned = random_adapter(tiny_model, tmp_path / "poisoned", "lookahead_embeddings")
+    loaded = load_wanted(scheduler, {"a/2": str(poisoned), "a/3": str(tmp_path / "gone"), "a/4": str(folder)})
+    assert loaded.held == {"a/1", "a/4"}
+    assert "holds values that are not finite" in loaded.problems["a/2"]
+    assert "manifest.json: cannot be read" in loaded.problems["a/3"]
