@@ -1,6 +1,7 @@
 """One command or script at a time, with the errors of Redis in the words of the store."""
 
 import hashlib
+from collections.abc import Coroutine
 from importlib.resources import files
 from typing import Any, Protocol
 
@@ -14,6 +15,7 @@ from redis.exceptions import (
     RedisError,
 )
 
+from scorer.adapters.cancelling import cancelled_for_sure
 from scorer.adapters.store_errors import StoreError, StoreForbidden, StoreFull, StoreUnavailable
 
 # what Redis says instead of NOPERM, of a command inside a script, or one that a service renamed away
@@ -23,7 +25,7 @@ FORBIDDEN_WORDS = ("ACL failure", "unknown command", "can't run this command")
 class RedisClient(Protocol):
     """What a connection to one server and one to a Cluster have in common."""
 
-    async def execute_command(self, *args: Any) -> Any: ...
+    def execute_command(self, *args: Any) -> Coroutine[Any, Any, Any]: ...
 
 
 class RedisCommands:
@@ -38,7 +40,7 @@ class RedisCommands:
     async def call(self, *args: Any) -> Any:
         """Its answer, strings as bytes. Raises StoreUnavailable, StoreFull, StoreForbidden."""
         try:
-            return await self._client.execute_command(*args)
+            return await cancelled_for_sure(self._client.execute_command(*args))
         except NoScriptError:
             raise
         except (RedisError, RedisClusterException, OSError) as error:

@@ -77,7 +77,8 @@ class ModelFeed:
         async with aclosing(Watch(store, self._fingerprint).updates()) as updates:
             while (left := poll_at - time.monotonic()) > 0:
                 try:
-                    update = await asyncio.wait_for(anext(updates), left)
+                    async with asyncio.timeout(left):
+                        update = await anext(updates)
                 except TimeoutError:
                     return
                 self._take(update)

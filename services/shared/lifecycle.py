@@ -67,5 +67,6 @@ async def stop_gracefully(
         await server.stop(grace_seconds)
         return
     with suppress(TimeoutError):
-        await asyncio.wait_for(drained, grace_seconds)
+        async with asyncio.timeout(grace_seconds):
+            await drained
     await server.stop(min(CUT_SECONDS, grace_seconds))

@@ -80,6 +80,21 @@ async def test_who_waits_for_events_is_told_after_a_restart(start_server):
         assert [event.alias for event in await asyncio.wait_for(waiting, 30)] == ["canary"]
 
 
+async def test_a_cancel_at_the_very_moment_that_a_command_was_sent_is_not_lost(start_server):
+    # Python 3.11's asyncio.wait_for, which redis-py sends with, would lose it
+    server = start_server()
+    async with store_at(server.url) as store:
+        await publish_small(store, 1)
+        for steps in range(1, 60):
+            waiting = asyncio.create_task(store.events(ADAPTER, 2, timeout_seconds=60))
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            waiting.cancel()
+            async with asyncio.timeout(5):
+                await asyncio.wait({waiting})
+            assert waiting.cancelled()
+
+
 async def test_a_redis_that_stays_away_is_a_sentence_and_later_works_again(start_server):
     server = start_server()
     async with store_at(server.url, {"retries": 1, "password": "", "first_wait_seconds": 0.01}) as store:

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from typing import Any
 
+import psutil
+
 from scorer.adapters.folder import read_files
 from tests.integration.registry_client import MANIFEST, SHIPPED
 from tests.processes import ROOT, poll
@@ -70,5 +72,6 @@ def test_ctrl_c_is_code_130_and_the_same_command_publishes(valkey):
 
 
 def connected(pid: int) -> bool:
-    folder = f"/proc/{pid}/fd"
-    return any("socket" in os.readlink(f"{folder}/{name}") for name in os.listdir(folder) if int(name) > 2)
+    return any(
+        connection.status == psutil.CONN_ESTABLISHED for connection in psutil.Process(pid).net_connections("tcp")
+    )
