@@ -66,32 +66,36 @@ class SamplingParams(_message.Message):
     def __init__(self, max_new_tokens: _Optional[int] = ..., temperature: _Optional[float] = ..., top_p: _Optional[float] = ..., top_k: _Optional[int] = ..., min_p: _Optional[float] = ..., stop: _Optional[_Iterable[str]] = ..., stop_token_ids: _Optional[_Iterable[int]] = ..., ignore_eos: _Optional[bool] = ...) -> None: ...
 
 class KvHint(_message.Message):
-    __slots__ = ("policy", "budget_tokens", "keep_ratio", "adapter")
+    __slots__ = ("policy", "budget_tokens", "keep_ratio", "adapter", "split_key")
     POLICY_FIELD_NUMBER: _ClassVar[int]
     BUDGET_TOKENS_FIELD_NUMBER: _ClassVar[int]
     KEEP_RATIO_FIELD_NUMBER: _ClassVar[int]
     ADAPTER_FIELD_NUMBER: _ClassVar[int]
+    SPLIT_KEY_FIELD_NUMBER: _ClassVar[int]
     policy: str
     budget_tokens: int
     keep_ratio: float
     adapter: str
-    def __init__(self, policy: _Optional[str] = ..., budget_tokens: _Optional[int] = ..., keep_ratio: _Optional[float] = ..., adapter: _Optional[str] = ...) -> None: ...
+    split_key: str
+    def __init__(self, policy: _Optional[str] = ..., budget_tokens: _Optional[int] = ..., keep_ratio: _Optional[float] = ..., adapter: _Optional[str] = ..., split_key: _Optional[str] = ...) -> None: ...
 
 class KvDirective(_message.Message):
-    __slots__ = ("policy", "budget_tokens", "sink_tokens", "recent_tokens", "reasons", "adapter")
+    __slots__ = ("policy", "budget_tokens", "sink_tokens", "recent_tokens", "reasons", "adapter", "split_key")
     POLICY_FIELD_NUMBER: _ClassVar[int]
     BUDGET_TOKENS_FIELD_NUMBER: _ClassVar[int]
     SINK_TOKENS_FIELD_NUMBER: _ClassVar[int]
     RECENT_TOKENS_FIELD_NUMBER: _ClassVar[int]
     REASONS_FIELD_NUMBER: _ClassVar[int]
     ADAPTER_FIELD_NUMBER: _ClassVar[int]
+    SPLIT_KEY_FIELD_NUMBER: _ClassVar[int]
     policy: str
     budget_tokens: int
     sink_tokens: int
     recent_tokens: int
     reasons: _containers.RepeatedScalarFieldContainer[str]
     adapter: str
-    def __init__(self, policy: _Optional[str] = ..., budget_tokens: _Optional[int] = ..., sink_tokens: _Optional[int] = ..., recent_tokens: _Optional[int] = ..., reasons: _Optional[_Iterable[str]] = ..., adapter: _Optional[str] = ...) -> None: ...
+    split_key: str
+    def __init__(self, policy: _Optional[str] = ..., budget_tokens: _Optional[int] = ..., sink_tokens: _Optional[int] = ..., recent_tokens: _Optional[int] = ..., reasons: _Optional[_Iterable[str]] = ..., adapter: _Optional[str] = ..., split_key: _Optional[str] = ...) -> None: ...
 
 class GenerateResponse(_message.Message):
     __slots__ = ("chunk", "complete")
@@ -134,7 +138,7 @@ class Usage(_message.Message):
     def __init__(self, prompt_tokens: _Optional[int] = ..., completion_tokens: _Optional[int] = ..., cached_tokens: _Optional[int] = ...) -> None: ...
 
 class KvReport(_message.Message):
-    __slots__ = ("policy", "prompt_tokens", "kept_tokens", "freed_tokens", "budget_tokens", "reasons", "retained_mass", "free_slots_before", "free_slots_after", "config_source", "config_version", "queue_time", "prefill_time", "scoring_time", "compaction_time", "ttft", "retractions", "adapter", "adapter_version")
+    __slots__ = ("policy", "prompt_tokens", "kept_tokens", "freed_tokens", "budget_tokens", "reasons", "retained_mass", "free_slots_before", "free_slots_after", "config_source", "config_version", "queue_time", "prefill_time", "scoring_time", "compaction_time", "ttft", "retractions", "adapter", "adapter_version", "adapter_alias")
     POLICY_FIELD_NUMBER: _ClassVar[int]
     PROMPT_TOKENS_FIELD_NUMBER: _ClassVar[int]
     KEPT_TOKENS_FIELD_NUMBER: _ClassVar[int]
@@ -154,6 +158,7 @@ class KvReport(_message.Message):
     RETRACTIONS_FIELD_NUMBER: _ClassVar[int]
     ADAPTER_FIELD_NUMBER: _ClassVar[int]
     ADAPTER_VERSION_FIELD_NUMBER: _ClassVar[int]
+    ADAPTER_ALIAS_FIELD_NUMBER: _ClassVar[int]
     policy: str
     prompt_tokens: int
     kept_tokens: int
@@ -173,4 +178,5 @@ class KvReport(_message.Message):
     retractions: int
     adapter: str
     adapter_version: int
-    def __init__(self, policy: _Optional[str] = ..., prompt_tokens: _Optional[int] = ..., kept_tokens: _Optional[int] = ..., freed_tokens: _Optional[int] = ..., budget_tokens: _Optional[int] = ..., reasons: _Optional[_Iterable[str]] = ..., retained_mass: _Optional[float] = ..., free_slots_before: _Optional[int] = ..., free_slots_after: _Optional[int] = ..., config_source: _Optional[str] = ..., config_version: _Optional[str] = ..., queue_time: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., prefill_time: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., scoring_time: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., compaction_time: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., ttft: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., retractions: _Optional[int] = ..., adapter: _Optional[str] = ..., adapter_version: _Optional[int] = ...) -> None: ...
+    adapter_alias: str
+    def __init__(self, policy: _Optional[str] = ..., prompt_tokens: _Optional[int] = ..., kept_tokens: _Optional[int] = ..., freed_tokens: _Optional[int] = ..., budget_tokens: _Optional[int] = ..., reasons: _Optional[_Iterable[str]] = ..., retained_mass: _Optional[float] = ..., free_slots_before: _Optional[int] = ..., free_slots_after: _Optional[int] = ..., config_source: _Optional[str] = ..., config_version: _Optional[str] = ..., queue_time: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., prefill_time: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., scoring_time: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., compaction_time: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., ttft: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., retractions: _Optional[int] = ..., adapter: _Optional[str] = ..., adapter_version: _Optional[int] = ..., adapter_alias: _Optional[str] = ...) -> None: ...

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#protos/scorer/v1/adapter_feed.proto\x12\x15lookaheadkv.scorer.v1\"6\n\x19WatchLocalAdaptersRequest\x12\x19\n\x11model_fingerprint\x18\x01 \x01(\t\"P\n\x1aWatchLocalAdaptersResponse\x12\x32\n\x07\x61liases\x18\x01 \x03(\x0b\x32!.lookaheadkv.scorer.v1.LocalAlias\"a\n\nLocalAlias\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x34\n\x07\x61\x64\x61pter\x18\x02 \x01(\x0b\x32#.lookaheadkv.scorer.v1.LocalAdapter\x12\x0f\n\x07problem\x18\x03 \x01(\t\"\x8a\x01\n\x0cLocalAdapter\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06\x66older\x18\x02 \x01(\t\x12\x0f\n\x07\x61\x64\x61pter\x18\x03 \x01(\t\x12\x0f\n\x07version\x18\x04 \x01(\x03\x12\x0e\n\x06sha256\x18\x05 \x01(\t\x12\x12\n\nsize_bytes\x18\x06 \x01(\x03\x12\x18\n\x10lookahead_tokens\x18\x07 \x01(\x05\x32\x91\x01\n\x12\x41\x64\x61pterFeedService\x12{\n\x12WatchLocalAdapters\x12\x30.lookaheadkv.scorer.v1.WatchLocalAdaptersRequest\x1a\x31.lookaheadkv.scorer.v1.WatchLocalAdaptersResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#protos/scorer/v1/adapter_feed.proto\x12\x15lookaheadkv.scorer.v1\"6\n\x19WatchLocalAdaptersRequest\x12\x19\n\x11model_fingerprint\x18\x01 \x01(\t\"P\n\x1aWatchLocalAdaptersResponse\x12\x32\n\x07\x61liases\x18\x01 \x03(\x0b\x32!.lookaheadkv.scorer.v1.LocalAlias\"p\n\nLocalAlias\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x34\n\x07\x61\x64\x61pter\x18\x02 \x01(\x0b\x32#.lookaheadkv.scorer.v1.LocalAdapter\x12\x0f\n\x07problem\x18\x03 \x01(\t\x12\r\n\x05share\x18\x04 \x01(\x01\"\x8a\x01\n\x0cLocalAdapter\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06\x66older\x18\x02 \x01(\t\x12\x0f\n\x07\x61\x64\x61pter\x18\x03 \x01(\t\x12\x0f\n\x07version\x18\x04 \x01(\x03\x12\x0e\n\x06sha256\x18\x05 \x01(\t\x12\x12\n\nsize_bytes\x18\x06 \x01(\x03\x12\x18\n\x10lookahead_tokens\x18\x07 \x01(\x05\x32\x91\x01\n\x12\x41\x64\x61pterFeedService\x12{\n\x12WatchLocalAdapters\x12\x30.lookaheadkv.scorer.v1.WatchLocalAdaptersRequest\x1a\x31.lookaheadkv.scorer.v1.WatchLocalAdaptersResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,9 +36,9 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_WATCHLOCALADAPTERSRESPONSE']._serialized_start=118
   _globals['_WATCHLOCALADAPTERSRESPONSE']._serialized_end=198
   _globals['_LOCALALIAS']._serialized_start=200
-  _globals['_LOCALALIAS']._serialized_end=297
-  _globals['_LOCALADAPTER']._serialized_start=300
-  _globals['_LOCALADAPTER']._serialized_end=438
-  _globals['_ADAPTERFEEDSERVICE']._serialized_start=441
-  _globals['_ADAPTERFEEDSERVICE']._serialized_end=586
+  _globals['_LOCALALIAS']._serialized_end=312
+  _globals['_LOCALADAPTER']._serialized_start=315
+  _globals['_LOCALADAPTER']._serialized_end=453
+  _globals['_ADAPTERFEEDSERVICE']._serialized_start=456
+  _globals['_ADAPTERFEEDSERVICE']._serialized_end=601
 # @@protoc_insertion_point(module_scope)

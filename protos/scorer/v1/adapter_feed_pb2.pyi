@@ -19,14 +19,16 @@ class WatchLocalAdaptersResponse(_message.Message):
     def __init__(self, aliases: _Optional[_Iterable[_Union[LocalAlias, _Mapping]]] = ...) -> None: ...
 
 class LocalAlias(_message.Message):
-    __slots__ = ("name", "adapter", "problem")
+    __slots__ = ("name", "adapter", "problem", "share")
     NAME_FIELD_NUMBER: _ClassVar[int]
     ADAPTER_FIELD_NUMBER: _ClassVar[int]
     PROBLEM_FIELD_NUMBER: _ClassVar[int]
+    SHARE_FIELD_NUMBER: _ClassVar[int]
     name: str
     adapter: LocalAdapter
     problem: str
-    def __init__(self, name: _Optional[str] = ..., adapter: _Optional[_Union[LocalAdapter, _Mapping]] = ..., problem: _Optional[str] = ...) -> None: ...
+    share: float
+    def __init__(self, name: _Optional[str] = ..., adapter: _Optional[_Union[LocalAdapter, _Mapping]] = ..., problem: _Optional[str] = ..., share: _Optional[float] = ...) -> None: ...
 
 class LocalAdapter(_message.Message):
     __slots__ = ("id", "folder", "adapter", "version", "sha256", "size_bytes", "lookahead_tokens")

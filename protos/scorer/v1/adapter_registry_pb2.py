@@ -24,15 +24,15 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'protos/scorer/v1/adapter_registry.proto\x12\x15lookaheadkv.scorer.v1\"J\n\x12\x41\x64\x61pterDescription\x12\x10\n\x08manifest\x18\x01 \x01(\x0c\x12\x0e\n\x06\x63onfig\x18\x02 \x01(\x0c\x12\x12\n\nchunk_sums\x18\x03 \x03(\t\".\n\tAliasMove\x12\r\n\x05\x61lias\x18\x01 \x01(\t\x12\x12\n\ngeneration\x18\x02 \x01(\x03\"U\n\x13\x42\x65ginPublishRequest\x12>\n\x0b\x64\x65scription\x18\x01 \x01(\x0b\x32).lookaheadkv.scorer.v1.AdapterDescription\"C\n\x14\x42\x65ginPublishResponse\x12\x16\n\x0emissing_chunks\x18\x01 \x03(\x05\x12\x13\n\x0b\x63hunk_bytes\x18\x02 \x01(\x03\"\x8b\x01\n\x15PublishAdapterRequest\x12\x34\n\x05start\x18\x01 \x01(\x0b\x32#.lookaheadkv.scorer.v1.PublishStartH\x00\x12\x34\n\x05piece\x18\x02 \x01(\x0b\x32#.lookaheadkv.scorer.v1.WeightsPieceH\x00\x42\x06\n\x04part\"\x9f\x01\n\x0cPublishStart\x12>\n\x0b\x64\x65scription\x18\x01 \x01(\x0b\x32).lookaheadkv.scorer.v1.AdapterDescription\x12\x34\n\nmove_alias\x18\x02 \x01(\x0b\x32 .lookaheadkv.scorer.v1.AliasMove\x12\x19\n\x11model_fingerprint\x18\x03 \x01(\t\"/\n\x0cWeightsPiece\x12\x0e\n\x06offset\x18\x01 \x01(\x03\x12\x0f\n\x07\x63ontent\x18\x02 \x01(\x0c\"}\n\x16PublishAdapterResponse\x12\x36\n\x07version\x18\x01 \x01(\x0b\x32%.lookaheadkv.scorer.v1.AdapterVersion\x12+\n\x05\x61lias\x18\x02 \x01(\x0b\x32\x1c.lookaheadkv.scorer.v1.Alias\"\x91\x01\n\x07\x41\x64\x61pter\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x37\n\x08versions\x18\x02 \x03(\x0b\x32%.lookaheadkv.scorer.v1.AdapterVersion\x12-\n\x07\x61liases\x18\x03 \x03(\x0b\x32\x1c.lookaheadkv.scorer.v1.Alias\x12\x10\n\x08revision\x18\x04 \x01(\x03\"\x91\x01\n\x0e\x41\x64\x61pterVersion\x12\x0e\n\x06number\x18\x01 \x01(\x03\x12\x19\n\x11model_fingerprint\x18\x02 \x01(\t\x12\x12\n\nsize_bytes\x18\x03 \x01(\x03\x12\x12\n\ncreated_ms\x18\x04 \x01(\x03\x12\x1a\n\ridle_since_ms\x18\x05 \x01(\x03H\x00\x88\x01\x01\x42\x10\n\x0e_idle_since_ms\"^\n\x05\x41lias\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x12\n\ngeneration\x18\x03 \x01(\x03\x12\x15\n\x08previous\x18\x04 \x01(\x03H\x00\x88\x01\x01\x42\x0b\n\t_previous\"!\n\x11GetAdapterRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"E\n\x12GetAdapterResponse\x12/\n\x07\x61\x64\x61pter\x18\x01 \x01(\x0b\x32\x1e.lookaheadkv.scorer.v1.Adapter\"j\n\x13ListAdaptersRequest\x12\x16\n\tpage_size\x18\x01 \x01(\x05H\x00\x88\x01\x01\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x19\n\x11model_fingerprint\x18\x03 \x01(\tB\x0c\n\n_page_size\"a\n\x14ListAdaptersResponse\x12\x30\n\x08\x61\x64\x61pters\x18\x01 \x03(\x0b\x32\x1e.lookaheadkv.scorer.v1.Adapter\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"h\n\x16\x44ownloadAdapterRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\x07version\x18\x02 \x01(\x03H\x00\x12\x0f\n\x05\x61lias\x18\x03 \x01(\tH\x00\x12\x13\n\x0b\x66irst_chunk\x18\x04 \x01(\x05\x42\x07\n\x05which\"\x99\x01\n\x17\x44ownloadAdapterResponse\x12@\n\x0b\x64\x65scription\x18\x01 \x01(\x0b\x32).lookaheadkv.scorer.v1.AdapterDescriptionH\x00\x12\x34\n\x05piece\x18\x02 \x01(\x0b\x32#.lookaheadkv.scorer.v1.WeightsPieceH\x00\x42\x06\n\x04part\"S\n\x0fSetAliasRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05\x61lias\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x03\x12\x12\n\ngeneration\x18\x04 \x01(\x03\"?\n\x10SetAliasResponse\x12+\n\x05\x61lias\x18\x01 \x01(\x0b\x32\x1c.lookaheadkv.scorer.v1.Alias\"E\n\x12RemoveAliasRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05\x61lias\x18\x02 \x01(\t\x12\x12\n\ngeneration\x18\x03 \x01(\x03\"\x15\n\x13RemoveAliasResponse\"5\n\x14\x44\x65leteVersionRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\"\x17\n\x15\x44\x65leteVersionResponse\"1\n\x14WatchAdaptersRequest\x12\x19\n\x11model_fingerprint\x18\x01 \x01(\t\"\x8d\x01\n\x15WatchAdaptersResponse\x12\x32\n\x05state\x18\x01 \x01(\x0b\x32!.lookaheadkv.scorer.v1.AdapterSetH\x00\x12\x36\n\x06\x63hange\x18\x02 \x01(\x0b\x32$.lookaheadkv.scorer.v1.AdapterChangeH\x00\x42\x08\n\x06update\">\n\nAdapterSet\x12\x30\n\x08\x61\x64\x61pters\x18\x01 \x03(\x0b\x32\x1e.lookaheadkv.scorer.v1.Adapter\"u\n\rAdapterChange\x12/\n\x07\x61\x64\x61pter\x18\x01 \x01(\x0b\x32\x1e.lookaheadkv.scorer.v1.Adapter\x12\x33\n\x06\x65vents\x18\x02 \x03(\x0b\x32#.lookaheadkv.scorer.v1.AdapterEvent\"u\n\x0c\x41\x64\x61pterEvent\x12\x0e\n\x06number\x18\x01 \x01(\x03\x12\x35\n\x04kind\x18\x02 \x01(\x0e\x32\'.lookaheadkv.scorer.v1.AdapterEventKind\x12\x0f\n\x07version\x18\x03 \x01(\x03\x12\r\n\x05\x61lias\x18\x04 \x01(\t*\xbc\x01\n\x10\x41\x64\x61pterEventKind\x12\"\n\x1e\x41\x44\x41PTER_EVENT_KIND_UNSPECIFIED\x10\x00\x12 \n\x1c\x41\x44\x41PTER_EVENT_KIND_PUBLISHED\x10\x01\x12\x1c\n\x18\x41\x44\x41PTER_EVENT_KIND_ALIAS\x10\x02\x12$\n ADAPTER_EVENT_KIND_ALIAS_REMOVED\x10\x03\x12\x1e\n\x1a\x41\x44\x41PTER_EVENT_KIND_DELETED\x10\x04\x32\xcf\x07\n\x16\x41\x64\x61pterRegistryService\x12g\n\x0c\x42\x65ginPublish\x12*.lookaheadkv.scorer.v1.BeginPublishRequest\x1a+.lookaheadkv.scorer.v1.BeginPublishResponse\x12o\n\x0ePublishAdapter\x12,.lookaheadkv.scorer.v1.PublishAdapterRequest\x1a-.lookaheadkv.scorer.v1.PublishAdapterResponse(\x01\x12\x61\n\nGetAdapter\x12(.lookaheadkv.scorer.v1.GetAdapterRequest\x1a).lookaheadkv.scorer.v1.GetAdapterResponse\x12g\n\x0cListAdapters\x12*.lookaheadkv.scorer.v1.ListAdaptersRequest\x1a+.lookaheadkv.scorer.v1.ListAdaptersResponse\x12r\n\x0f\x44ownloadAdapter\x12-.lookaheadkv.scorer.v1.DownloadAdapterRequest\x1a..lookaheadkv.scorer.v1.DownloadAdapterResponse0\x01\x12[\n\x08SetAlias\x12&.lookaheadkv.scorer.v1.SetAliasRequest\x1a\'.lookaheadkv.scorer.v1.SetAliasResponse\x12\x64\n\x0bRemoveAlias\x12).lookaheadkv.scorer.v1.RemoveAliasRequest\x1a*.lookaheadkv.scorer.v1.RemoveAliasResponse\x12j\n\rDeleteVersion\x12+.lookaheadkv.scorer.v1.DeleteVersionRequest\x1a,.lookaheadkv.scorer.v1.DeleteVersionResponse\x12l\n\rWatchAdapters\x12+.lookaheadkv.scorer.v1.WatchAdaptersRequest\x1a,.lookaheadkv.scorer.v1.WatchAdaptersResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'protos/scorer/v1/adapter_registry.proto\x12\x15lookaheadkv.scorer.v1\"J\n\x12\x41\x64\x61pterDescription\x12\x10\n\x08manifest\x18\x01 \x01(\x0c\x12\x0e\n\x06\x63onfig\x18\x02 \x01(\x0c\x12\x12\n\nchunk_sums\x18\x03 \x03(\t\".\n\tAliasMove\x12\r\n\x05\x61lias\x18\x01 \x01(\t\x12\x12\n\ngeneration\x18\x02 \x01(\x03\"U\n\x13\x42\x65ginPublishRequest\x12>\n\x0b\x64\x65scription\x18\x01 \x01(\x0b\x32).lookaheadkv.scorer.v1.AdapterDescription\"C\n\x14\x42\x65ginPublishResponse\x12\x16\n\x0emissing_chunks\x18\x01 \x03(\x05\x12\x13\n\x0b\x63hunk_bytes\x18\x02 \x01(\x03\"\x8b\x01\n\x15PublishAdapterRequest\x12\x34\n\x05start\x18\x01 \x01(\x0b\x32#.lookaheadkv.scorer.v1.PublishStartH\x00\x12\x34\n\x05piece\x18\x02 \x01(\x0b\x32#.lookaheadkv.scorer.v1.WeightsPieceH\x00\x42\x06\n\x04part\"\x9f\x01\n\x0cPublishStart\x12>\n\x0b\x64\x65scription\x18\x01 \x01(\x0b\x32).lookaheadkv.scorer.v1.AdapterDescription\x12\x34\n\nmove_alias\x18\x02 \x01(\x0b\x32 .lookaheadkv.scorer.v1.AliasMove\x12\x19\n\x11model_fingerprint\x18\x03 \x01(\t\"/\n\x0cWeightsPiece\x12\x0e\n\x06offset\x18\x01 \x01(\x03\x12\x0f\n\x07\x63ontent\x18\x02 \x01(\x0c\"}\n\x16PublishAdapterResponse\x12\x36\n\x07version\x18\x01 \x01(\x0b\x32%.lookaheadkv.scorer.v1.AdapterVersion\x12+\n\x05\x61lias\x18\x02 \x01(\x0b\x32\x1c.lookaheadkv.scorer.v1.Alias\"\x91\x01\n\x07\x41\x64\x61pter\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x37\n\x08versions\x18\x02 \x03(\x0b\x32%.lookaheadkv.scorer.v1.AdapterVersion\x12-\n\x07\x61liases\x18\x03 \x03(\x0b\x32\x1c.lookaheadkv.scorer.v1.Alias\x12\x10\n\x08revision\x18\x04 \x01(\x03\"\x91\x01\n\x0e\x41\x64\x61pterVersion\x12\x0e\n\x06number\x18\x01 \x01(\x03\x12\x19\n\x11model_fingerprint\x18\x02 \x01(\t\x12\x12\n\nsize_bytes\x18\x03 \x01(\x03\x12\x12\n\ncreated_ms\x18\x04 \x01(\x03\x12\x1a\n\ridle_since_ms\x18\x05 \x01(\x03H\x00\x88\x01\x01\x42\x10\n\x0e_idle_since_ms\"m\n\x05\x41lias\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x12\n\ngeneration\x18\x03 \x01(\x03\x12\x15\n\x08previous\x18\x04 \x01(\x03H\x00\x88\x01\x01\x12\r\n\x05share\x18\x05 \x01(\x01\x42\x0b\n\t_previous\"!\n\x11GetAdapterRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"E\n\x12GetAdapterResponse\x12/\n\x07\x61\x64\x61pter\x18\x01 \x01(\x0b\x32\x1e.lookaheadkv.scorer.v1.Adapter\"j\n\x13ListAdaptersRequest\x12\x16\n\tpage_size\x18\x01 \x01(\x05H\x00\x88\x01\x01\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x19\n\x11model_fingerprint\x18\x03 \x01(\tB\x0c\n\n_page_size\"a\n\x14ListAdaptersResponse\x12\x30\n\x08\x61\x64\x61pters\x18\x01 \x03(\x0b\x32\x1e.lookaheadkv.scorer.v1.Adapter\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"h\n\x16\x44ownloadAdapterRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\x07version\x18\x02 \x01(\x03H\x00\x12\x0f\n\x05\x61lias\x18\x03 \x01(\tH\x00\x12\x13\n\x0b\x66irst_chunk\x18\x04 \x01(\x05\x42\x07\n\x05which\"\x99\x01\n\x17\x44ownloadAdapterResponse\x12@\n\x0b\x64\x65scription\x18\x01 \x01(\x0b\x32).lookaheadkv.scorer.v1.AdapterDescriptionH\x00\x12\x34\n\x05piece\x18\x02 \x01(\x0b\x32#.lookaheadkv.scorer.v1.WeightsPieceH\x00\x42\x06\n\x04part\"q\n\x0fSetAliasRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05\x61lias\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x03\x12\x12\n\ngeneration\x18\x04 \x01(\x03\x12\x12\n\x05share\x18\x05 \x01(\x01H\x00\x88\x01\x01\x42\x08\n\x06_share\"?\n\x10SetAliasResponse\x12+\n\x05\x61lias\x18\x01 \x01(\x0b\x32\x1c.lookaheadkv.scorer.v1.Alias\"E\n\x12RemoveAliasRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05\x61lias\x18\x02 \x01(\t\x12\x12\n\ngeneration\x18\x03 \x01(\x03\"\x15\n\x13RemoveAliasResponse\"5\n\x14\x44\x65leteVersionRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\"\x17\n\x15\x44\x65leteVersionResponse\"1\n\x14WatchAdaptersRequest\x12\x19\n\x11model_fingerprint\x18\x01 \x01(\t\"\x8d\x01\n\x15WatchAdaptersResponse\x12\x32\n\x05state\x18\x01 \x01(\x0b\x32!.lookaheadkv.scorer.v1.AdapterSetH\x00\x12\x36\n\x06\x63hange\x18\x02 \x01(\x0b\x32$.lookaheadkv.scorer.v1.AdapterChangeH\x00\x42\x08\n\x06update\">\n\nAdapterSet\x12\x30\n\x08\x61\x64\x61pters\x18\x01 \x03(\x0b\x32\x1e.lookaheadkv.scorer.v1.Adapter\"u\n\rAdapterChange\x12/\n\x07\x61\x64\x61pter\x18\x01 \x01(\x0b\x32\x1e.lookaheadkv.scorer.v1.Adapter\x12\x33\n\x06\x65vents\x18\x02 \x03(\x0b\x32#.lookaheadkv.scorer.v1.AdapterEvent\"u\n\x0c\x41\x64\x61pterEvent\x12\x0e\n\x06number\x18\x01 \x01(\x03\x12\x35\n\x04kind\x18\x02 \x01(\x0e\x32\'.lookaheadkv.scorer.v1.AdapterEventKind\x12\x0f\n\x07version\x18\x03 \x01(\x03\x12\r\n\x05\x61lias\x18\x04 \x01(\t*\xbc\x01\n\x10\x41\x64\x61pterEventKind\x12\"\n\x1e\x41\x44\x41PTER_EVENT_KIND_UNSPECIFIED\x10\x00\x12 \n\x1c\x41\x44\x41PTER_EVENT_KIND_PUBLISHED\x10\x01\x12\x1c\n\x18\x41\x44\x41PTER_EVENT_KIND_ALIAS\x10\x02\x12$\n ADAPTER_EVENT_KIND_ALIAS_REMOVED\x10\x03\x12\x1e\n\x1a\x41\x44\x41PTER_EVENT_KIND_DELETED\x10\x04\x32\xcf\x07\n\x16\x41\x64\x61pterRegistryService\x12g\n\x0c\x42\x65ginPublish\x12*.lookaheadkv.scorer.v1.BeginPublishRequest\x1a+.lookaheadkv.scorer.v1.BeginPublishResponse\x12o\n\x0ePublishAdapter\x12,.lookaheadkv.scorer.v1.PublishAdapterRequest\x1a-.lookaheadkv.scorer.v1.PublishAdapterResponse(\x01\x12\x61\n\nGetAdapter\x12(.lookaheadkv.scorer.v1.GetAdapterRequest\x1a).lookaheadkv.scorer.v1.GetAdapterResponse\x12g\n\x0cListAdapters\x12*.lookaheadkv.scorer.v1.ListAdaptersRequest\x1a+.lookaheadkv.scorer.v1.ListAdaptersResponse\x12r\n\x0f\x44ownloadAdapter\x12-.lookaheadkv.scorer.v1.DownloadAdapterRequest\x1a..lookaheadkv.scorer.v1.DownloadAdapterResponse0\x01\x12[\n\x08SetAlias\x12&.lookaheadkv.scorer.v1.SetAliasRequest\x1a\'.lookaheadkv.scorer.v1.SetAliasResponse\x12\x64\n\x0bRemoveAlias\x12).lookaheadkv.scorer.v1.RemoveAliasRequest\x1a*.lookaheadkv.scorer.v1.RemoveAliasResponse\x12j\n\rDeleteVersion\x12+.lookaheadkv.scorer.v1.DeleteVersionRequest\x1a,.lookaheadkv.scorer.v1.DeleteVersionResponse\x12l\n\rWatchAdapters\x12+.lookaheadkv.scorer.v1.WatchAdaptersRequest\x1a,.lookaheadkv.scorer.v1.WatchAdaptersResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'protos.scorer.v1.adapter_registry_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ADAPTEREVENTKIND']._serialized_start=2615
-  _globals['_ADAPTEREVENTKIND']._serialized_end=2803
+  _globals['_ADAPTEREVENTKIND']._serialized_start=2660
+  _globals['_ADAPTEREVENTKIND']._serialized_end=2848
   _globals['_ADAPTERDESCRIPTION']._serialized_start=66
   _globals['_ADAPTERDESCRIPTION']._serialized_end=140
   _globals['_ALIASMOVE']._serialized_start=142
@@ -54,41 +54,41 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ADAPTERVERSION']._serialized_start=975
   _globals['_ADAPTERVERSION']._serialized_end=1120
   _globals['_ALIAS']._serialized_start=1122
-  _globals['_ALIAS']._serialized_end=1216
-  _globals['_GETADAPTERREQUEST']._serialized_start=1218
-  _globals['_GETADAPTERREQUEST']._serialized_end=1251
-  _globals['_GETADAPTERRESPONSE']._serialized_start=1253
-  _globals['_GETADAPTERRESPONSE']._serialized_end=1322
-  _globals['_LISTADAPTERSREQUEST']._serialized_start=1324
-  _globals['_LISTADAPTERSREQUEST']._serialized_end=1430
-  _globals['_LISTADAPTERSRESPONSE']._serialized_start=1432
-  _globals['_LISTADAPTERSRESPONSE']._serialized_end=1529
-  _globals['_DOWNLOADADAPTERREQUEST']._serialized_start=1531
-  _globals['_DOWNLOADADAPTERREQUEST']._serialized_end=1635
-  _globals['_DOWNLOADADAPTERRESPONSE']._serialized_start=1638
-  _globals['_DOWNLOADADAPTERRESPONSE']._serialized_end=1791
-  _globals['_SETALIASREQUEST']._serialized_start=1793
-  _globals['_SETALIASREQUEST']._serialized_end=1876
-  _globals['_SETALIASRESPONSE']._serialized_start=1878
-  _globals['_SETALIASRESPONSE']._serialized_end=1941
-  _globals['_REMOVEALIASREQUEST']._serialized_start=1943
-  _globals['_REMOVEALIASREQUEST']._serialized_end=2012
-  _globals['_REMOVEALIASRESPONSE']._serialized_start=2014
-  _globals['_REMOVEALIASRESPONSE']._serialized_end=2035
-  _globals['_DELETEVERSIONREQUEST']._serialized_start=2037
-  _globals['_DELETEVERSIONREQUEST']._serialized_end=2090
-  _globals['_DELETEVERSIONRESPONSE']._serialized_start=2092
-  _globals['_DELETEVERSIONRESPONSE']._serialized_end=2115
-  _globals['_WATCHADAPTERSREQUEST']._serialized_start=2117
-  _globals['_WATCHADAPTERSREQUEST']._serialized_end=2166
-  _globals['_WATCHADAPTERSRESPONSE']._serialized_start=2169
-  _globals['_WATCHADAPTERSRESPONSE']._serialized_end=2310
-  _globals['_ADAPTERSET']._serialized_start=2312
-  _globals['_ADAPTERSET']._serialized_end=2374
-  _globals['_ADAPTERCHANGE']._serialized_start=2376
-  _globals['_ADAPTERCHANGE']._serialized_end=2493
-  _globals['_ADAPTEREVENT']._serialized_start=2495
-  _globals['_ADAPTEREVENT']._serialized_end=2612
-  _globals['_ADAPTERREGISTRYSERVICE']._serialized_start=2806
-  _globals['_ADAPTERREGISTRYSERVICE']._serialized_end=3781
+  _globals['_ALIAS']._serialized_end=1231
+  _globals['_GETADAPTERREQUEST']._serialized_start=1233
+  _globals['_GETADAPTERREQUEST']._serialized_end=1266
+  _globals['_GETADAPTERRESPONSE']._serialized_start=1268
+  _globals['_GETADAPTERRESPONSE']._serialized_end=1337
+  _globals['_LISTADAPTERSREQUEST']._serialized_start=1339
+  _globals['_LISTADAPTERSREQUEST']._serialized_end=1445
+  _globals['_LISTADAPTERSRESPONSE']._serialized_start=1447
+  _globals['_LISTADAPTERSRESPONSE']._serialized_end=1544
+  _globals['_DOWNLOADADAPTERREQUEST']._serialized_start=1546
+  _globals['_DOWNLOADADAPTERREQUEST']._serialized_end=1650
+  _globals['_DOWNLOADADAPTERRESPONSE']._serialized_start=1653
+  _globals['_DOWNLOADADAPTERRESPONSE']._serialized_end=1806
+  _globals['_SETALIASREQUEST']._serialized_start=1808
+  _globals['_SETALIASREQUEST']._serialized_end=1921
+  _globals['_SETALIASRESPONSE']._serialized_start=1923
+  _globals['_SETALIASRESPONSE']._serialized_end=1986
+  _globals['_REMOVEALIASREQUEST']._serialized_start=1988
+  _globals['_REMOVEALIASREQUEST']._serialized_end=2057
+  _globals['_REMOVEALIASRESPONSE']._serialized_start=2059
+  _globals['_REMOVEALIASRESPONSE']._serialized_end=2080
+  _globals['_DELETEVERSIONREQUEST']._serialized_start=2082
+  _globals['_DELETEVERSIONREQUEST']._serialized_end=2135
+  _globals['_DELETEVERSIONRESPONSE']._serialized_start=2137
+  _globals['_DELETEVERSIONRESPONSE']._serialized_end=2160
+  _globals['_WATCHADAPTERSREQUEST']._serialized_start=2162
+  _globals['_WATCHADAPTERSREQUEST']._serialized_end=2211
+  _globals['_WATCHADAPTERSRESPONSE']._serialized_start=2214
+  _globals['_WATCHADAPTERSRESPONSE']._serialized_end=2355
+  _globals['_ADAPTERSET']._serialized_start=2357
+  _globals['_ADAPTERSET']._serialized_end=2419
+  _globals['_ADAPTERCHANGE']._serialized_start=2421
+  _globals['_ADAPTERCHANGE']._serialized_end=2538
+  _globals['_ADAPTEREVENT']._serialized_start=2540
+  _globals['_ADAPTEREVENT']._serialized_end=2657
+  _globals['_ADAPTERREGISTRYSERVICE']._serialized_start=2851
+  _globals['_ADAPTERREGISTRYSERVICE']._serialized_end=3826
 # @@protoc_insertion_point(module_scope)

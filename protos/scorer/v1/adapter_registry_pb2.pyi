@@ -113,16 +113,18 @@ class AdapterVersion(_message.Message):
     def __init__(self, number: _Optional[int] = ..., model_fingerprint: _Optional[str] = ..., size_bytes: _Optional[int] = ..., created_ms: _Optional[int] = ..., idle_since_ms: _Optional[int] = ...) -> None: ...
 
 class Alias(_message.Message):
-    __slots__ = ("name", "version", "generation", "previous")
+    __slots__ = ("name", "version", "generation", "previous", "share")
     NAME_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     GENERATION_FIELD_NUMBER: _ClassVar[int]
     PREVIOUS_FIELD_NUMBER: _ClassVar[int]
+    SHARE_FIELD_NUMBER: _ClassVar[int]
     name: str
     version: int
     generation: int
     previous: int
-    def __init__(self, name: _Optional[str] = ..., version: _Optional[int] = ..., generation: _Optional[int] = ..., previous: _Optional[int] = ...) -> None: ...
+    share: float
+    def __init__(self, name: _Optional[str] = ..., version: _Optional[int] = ..., generation: _Optional[int] = ..., previous: _Optional[int] = ..., share: _Optional[float] = ...) -> None: ...
 
 class GetAdapterRequest(_message.Message):
     __slots__ = ("name",)
@@ -175,16 +177,18 @@ class DownloadAdapterResponse(_message.Message):
     def __init__(self, description: _Optional[_Union[AdapterDescription, _Mapping]] = ..., piece: _Optional[_Union[WeightsPiece, _Mapping]] = ...) -> None: ...
 
 class SetAliasRequest(_message.Message):
-    __slots__ = ("name", "alias", "version", "generation")
+    __slots__ = ("name", "alias", "version", "generation", "share")
     NAME_FIELD_NUMBER: _ClassVar[int]
     ALIAS_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     GENERATION_FIELD_NUMBER: _ClassVar[int]
+    SHARE_FIELD_NUMBER: _ClassVar[int]
     name: str
     alias: str
     version: int
     generation: int
-    def __init__(self, name: _Optional[str] = ..., alias: _Optional[str] = ..., version: _Optional[int] = ..., generation: _Optional[int] = ...) -> None: ...
+    share: float
+    def __init__(self, name: _Optional[str] = ..., alias: _Optional[str] = ..., version: _Optional[int] = ..., generation: _Optional[int] = ..., share: _Optional[float] = ...) -> None: ...
 
 class SetAliasResponse(_message.Message):
     __slots__ = ("alias",)
