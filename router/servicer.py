@@ -104,4 +104,5 @@ def _directive(call: GenerateCall, budget: Budget) -> generation_pb2.KvDirective
         budget_tokens=None if budget.rule == NO_RULE else budget.tokens,
         reasons=budget.reasons,
         adapter=call.kv.adapter,
+        split_key=call.kv.split_key,
     )

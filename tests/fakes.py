@@ -25,6 +25,8 @@ from scorer.adapters.store_values import (
     VersionId,
     VersionInfo,
     check_alias_name,
+    check_share,
+    shares_exceeded,
 )
 
 
@@ -92,11 +94,18 @@ class MemoryAdapterStore:
     async def aliases(self, adapter: AdapterId) -> Aliases:
         return Aliases(dict(sorted(self._aliases.get(adapter, {}).items())), len(self._events.get(adapter, [])))
 
-    async def set_alias(self, adapter: AdapterId, name: str, version: int, generation: int) -> Alias:
+    async def set_alias(
+        self, adapter: AdapterId, name: str, version: int, generation: int, share: float | None = None
+    ) -> Alias:
         check_alias_name(name)
+        check_share(name, share)
         current = self._at_generation(adapter, name, generation)
         await self.open(VersionId(adapter, version))
-        return self._point(adapter, name, version, current)
+        wanted = replace(current, share=current.share if share is None else share)
+        others = sum(alias.share for alias in self._aliases[adapter].values() if alias.name != name)
+        if others + wanted.share > 1 + 1e-9:
+            raise shares_exceeded(wanted.share, others)
+        return self._point(adapter, name, version, wanted)
 
     async def remove_alias(self, adapter: AdapterId, name: str, generation: int) -> None:
         if name == DEFAULT_ALIAS:
@@ -169,7 +178,7 @@ class MemoryAdapterStore:
 
     def _point(self, adapter: AdapterId, name: str, version: int, current: Alias) -> Alias:
         previous = current.previous if current.version == version else current.version or None
-        alias = Alias(name, version, self._emit(adapter, "alias", version, name), previous)
+        alias = Alias(name, version, self._emit(adapter, "alias", version, name), previous, current.share)
         self._aliases[adapter][name] = alias
         self._mark_idle(adapter)
         return alias

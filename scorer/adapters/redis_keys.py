@@ -20,7 +20,7 @@ class AdapterKeys:
     versions    hash: number -> fingerprint, bytes, Unix ms when created
     used        set: every number that was ever committed
     idle        hash: number -> Unix ms since when no alias needs it
-    aliases     hash: name -> version, generation, previous, token of the writer; `:revision` -> last event
+    aliases     hash: name -> version, generation, previous, token of the writer, share; `:revision` -> last event
     events      stream: the id is the event's number, then -0
     """
 

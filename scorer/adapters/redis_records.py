@@ -18,9 +18,9 @@ def parse_version(number: int, record: str | bytes, idle_since_ms: bytes | None 
 
 
 def parse_alias(name: str, record: str | bytes) -> Alias:
-    """Of a value of the hash `aliases`; behind the previous version it has the token of the writer."""
-    version, generation, previous, _ = text(record).split(" ")
-    return Alias(name, int(version), int(generation), int(previous) or None)
+    """Of a value of the hash `aliases`: numbers, the token of the writer, and the share, which may be missing."""
+    version, generation, previous, _, *share = text(record).split(" ")
+    return Alias(name, int(version), int(generation), int(previous) or None, float("".join(share) or 0))
 
 
 def parse_events(answer: Mapping[bytes, Sequence[tuple[bytes, Mapping[bytes, bytes]]]] | None) -> list[StoreEvent]:

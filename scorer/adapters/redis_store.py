@@ -20,6 +20,8 @@ from scorer.adapters.store_values import (
     Upload,
     VersionId,
     check_alias_name,
+    check_share,
+    shares_exceeded,
 )
 
 
@@ -30,15 +32,21 @@ class RedisAdapterStore(RedisReads, RedisUploads):
         RedisReads.__init__(self, commands)
         RedisUploads.__init__(self, commands, limits)
 
-    async def set_alias(self, adapter: AdapterId, name: str, version: int, generation: int) -> Alias:
+    async def set_alias(
+        self, adapter: AdapterId, name: str, version: int, generation: int, share: float | None = None
+    ) -> Alias:
         check_alias_name(name)
+        check_share(name, share)
         # a call whose answer was lost is sent again, and must know its own work
         token = uuid.uuid4().hex
-        status, *rest = await self._script("set_alias", adapter, (), name, version, generation, token)
+        given = "" if share is None else repr(float(share))
+        status, *rest = await self._script("set_alias", adapter, (), name, version, generation, token, given)
         if status == "missing":
             raise NotInStore(f"{VersionId(adapter, version)}: is not in the store; {name!r} stays where it is")
         if status == "moved":
             raise _moved(adapter, name, generation, rest[0])
+        if status == "shares":
+            raise shares_exceeded(share or 0.0, float(rest[0]))
         return parse_alias(name, rest[0])
 
     async def remove_alias(self, adapter: AdapterId, name: str, generation: int) -> None:

@@ -55,8 +55,13 @@ class AdapterStore(Protocol):
     async def aliases(self, adapter: AdapterId) -> Aliases:
         """All aliases as of one moment; none for an unknown adapter."""
 
-    async def set_alias(self, adapter: AdapterId, name: str, version: int, generation: int) -> Alias:
-        """Move an alias that is at `generation`, or make one (0). Raises AliasMoved, NotInStore."""
+    async def set_alias(
+        self, adapter: AdapterId, name: str, version: int, generation: int, share: float | None = None
+    ) -> Alias:
+        """Move an alias that is at `generation`, or make one (0); without a `share` it keeps the one it has.
+
+        Raises AliasMoved, NotInStore, and ValueError when all shares together would be above 1.
+        """
 
     async def remove_alias(self, adapter: AdapterId, name: str, generation: int) -> None:
         """Remove an alias other than `default`. Raises AliasMoved, NotInStore."""

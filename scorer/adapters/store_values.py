@@ -114,12 +114,16 @@ class VersionInfo:
 
 @dataclass(frozen=True)
 class Alias:
-    """A name that moves. Whoever moves it says the `generation` they saw; `previous` is where a rollback goes."""
+    """A name that moves. Whoever moves it says the `generation` they saw; `previous` is where a rollback goes.
+
+    `share` of the requests for `default`, from 0 to 1, go to this alias instead.
+    """
 
     name: str
     version: int
     generation: int
     previous: int | None = None
+    share: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -176,6 +180,21 @@ def check_alias_name(name: str) -> None:
     """Raises ValueError for a name that no alias may have."""
     if not ALIAS_PATTERN.fullmatch(name):
         raise ValueError(f"alias: {name!r} is not a name; use up to 64 of a-z, 0-9, '.', '_' and '-'")
+
+
+def check_share(name: str, share: float | None) -> None:
+    """Raises ValueError for a share that this alias cannot have; None leaves it as it is."""
+    if share is None:
+        return
+    if not 0 <= share <= 1:
+        raise ValueError(f"share: {share} is not between 0 and 1")
+    if share and name == DEFAULT_ALIAS:
+        raise ValueError(f"share: {name!r} has what others leave; give {share} to another alias, or lower theirs")
+
+
+def shares_exceeded(share: float, others: float) -> ValueError:
+    """What a store raises when all shares together would be above 1."""
+    return ValueError(f"share: {share:g} and the {others:g} of other aliases are more than 1; lower one of them")
 
 
 def _sha256(content: bytes) -> str:

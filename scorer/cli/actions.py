@@ -63,6 +63,12 @@ async def point(store: AdapterStore, adapter: AdapterId, alias: str, version: in
     return await store.set_alias(adapter, alias, version, await generation_of(store, adapter, alias))
 
 
+async def give_share(store: AdapterStore, adapter: AdapterId, name: str, share: float) -> Alias:
+    """The alias, where it was, with this share of the requests for `default`."""
+    alias = await _alias(store, adapter, name)
+    return await store.set_alias(adapter, name, alias.version, alias.generation, share)
+
+
 async def go_back(store: AdapterStore, adapter: AdapterId, name: str) -> Alias:
     """The alias, moved to where it was before."""
     alias = await _alias(store, adapter, name)

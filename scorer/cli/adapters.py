@@ -32,8 +32,21 @@ def _adapter(text: str) -> AdapterId:
         raise typer.BadParameter(str(error)) from error
 
 
+def _share(text: str) -> float:
+    number, percent, rest = text.partition("%")
+    try:
+        share = float(number) / (100 if percent else 1)
+    except ValueError:
+        share = -1
+    # not a number is not in it, either
+    if rest or not 0 <= share <= 1:
+        raise typer.BadParameter(f"{text!r} is not a share; write 5% or 0.05, from 0 to 1")
+    return share
+
+
 Name = Annotated[AdapterId, typer.Argument(parser=_adapter, metavar="MODEL/NAME", help="The adapter.")]
 Number = Annotated[int, typer.Argument(min=1, metavar="VERSION", help="The number of a version.")]
+Share = Annotated[float, typer.Argument(parser=_share, metavar="SHARE", help="5% or 0.05.")]
 Version = Annotated[int | None, typer.Option(min=1, help="The number of a version, instead of an alias.")]
 AliasName = Annotated[str, typer.Option(help="The alias.")]
 Url = Annotated[str, typer.Option("--redis-url", envvar="LOOKAHEADKV_REDIS_URL", help="Where adapters lie.")]
@@ -100,6 +113,20 @@ def promote(
     """Move an alias to a version, or make one."""
     moved = with_store(context, Where(url, ca_file), lambda store: actions.point(store, adapter, alias, version))
     tell(asdict(moved), as_json, lambda: alias_sentence(moved))
+
+
+def split(
+    context: typer.Context,
+    adapter: Name,
+    share: Share,
+    alias: Annotated[str, typer.Option(help="The alias that gets it.")] = "canary",
+    url: Url = "",
+    ca_file: CaFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Give an alias a share of the requests that name none; 0 ends that."""
+    given = with_store(context, Where(url, ca_file), lambda store: actions.give_share(store, adapter, alias, share))
+    tell(asdict(given), as_json, lambda: alias_sentence(given))
 
 
 def rollback(

@@ -13,6 +13,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "list": adapters.list_adapters,
     "show": adapters.show,
     "promote": adapters.promote,
+    "split": adapters.split,
     "rollback": adapters.rollback,
     "delete": adapters.delete,
     "pull": adapters.pull,

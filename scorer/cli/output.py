@@ -65,7 +65,7 @@ def versions_table(state: AdapterState) -> Table:
     """A row for each version of an adapter."""
     table = _table("version", "aliases", "size", "published", "needed")
     for info in state.versions:
-        names = [alias.name for alias in state.aliases.by_name.values() if alias.version == info.number]
+        names = [_with_share(alias) for alias in state.aliases.by_name.values() if alias.version == info.number]
         table.add_row(str(info.number), ", ".join(names), _size(info.size_bytes), _time(info.created_ms), _needed(info))
     return table
 
@@ -73,7 +73,8 @@ def versions_table(state: AdapterState) -> Table:
 def alias_sentence(alias: Alias) -> str:
     """Where an alias points now."""
     before = f", before {alias.previous}" if alias.previous else ""
-    return f"{alias.name} is version {alias.version}{before}"
+    share = f", with {alias.share:.4g} of the requests for default" if alias.share else ""
+    return f"{alias.name} is version {alias.version}{before}{share}"
 
 
 def _table(*columns: str) -> Table:
@@ -84,7 +85,11 @@ def _table(*columns: str) -> Table:
 
 
 def _arrow(alias: Alias) -> str:
-    return f"{alias.name} -> {alias.version}"
+    return f"{_with_share(alias)} -> {alias.version}"
+
+
+def _with_share(alias: Alias) -> str:
+    return f"{alias.name} ({alias.share:.4g} of default)" if alias.share else alias.name
 
 
 def _needed(info: VersionInfo) -> str:

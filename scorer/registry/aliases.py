@@ -1,6 +1,7 @@
-"""The aliases of a model's adapters as requests name them, and the version that each one stands for."""
+"""The aliases of a model's adapters as requests name them, and what each one stands for."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 from scorer.adapters.store_values import AdapterId, VersionId
 from scorer.adapters.watching import AdapterState
@@ -9,25 +10,33 @@ from scorer.adapters.watching import AdapterState
 SEPARATOR = "/"
 
 
-def aliased_versions(states: Iterable[AdapterState], main_adapter: str) -> dict[str, VersionId]:
-    """The version of each alias; those of the main adapter first, without and with its name."""
+@dataclass(frozen=True)
+class Target:
+    """The version of an alias, and its share of the requests for `default`."""
+
+    version: VersionId
+    share: float
+
+
+def alias_targets(states: Iterable[AdapterState], main_adapter: str) -> dict[str, Target]:
+    """What each alias stands for; those of the main adapter first, without and with its name."""
     ordered = sorted((state for state in states if state.versions), key=_published_first)
     main = next((state for state in ordered if _is(state.adapter, main_adapter)), None)
-    named: dict[str, VersionId] = {}
+    named: dict[str, Target] = {}
     if main:
-        named |= {alias: version for alias, version in _versions(main)}
+        named |= dict(_targets(main))
     for state in [main, *ordered] if main else ordered:
-        for alias, version in _versions(state):
+        for alias, target in _targets(state):
             # two models may have the same config, and adapters of one name
-            named.setdefault(f"{state.adapter.name}{SEPARATOR}{alias}", version)
+            named.setdefault(f"{state.adapter.name}{SEPARATOR}{alias}", target)
     return named
 
 
-def _versions(state: AdapterState) -> Iterator[tuple[str, VersionId]]:
+def _targets(state: AdapterState) -> Iterator[tuple[str, Target]]:
     here = {info.number for info in state.versions}
     for alias in state.aliases.by_name.values():
         if alias.version in here:
-            yield alias.name, VersionId(state.adapter, alias.version)
+            yield alias.name, Target(VersionId(state.adapter, alias.version), alias.share)
 
 
 def _published_first(state: AdapterState) -> tuple[int, AdapterId]:

@@ -38,6 +38,7 @@ def state_message(state: LocalAliases) -> pb.WatchLocalAdaptersResponse:
                 name=name,
                 adapter=adapter_message(alias.adapter) if alias.adapter else None,
                 problem=alias.problem,
+                share=alias.share,
             )
             for name, alias in state.items()
         ]

@@ -12,9 +12,9 @@ from scorer.adapters.cache import AdapterCache, CachedAdapter, CacheFull
 from scorer.adapters.errors import AdapterError
 from scorer.adapters.store import AdapterStore
 from scorer.adapters.store_errors import NotInStore, StoreError
-from scorer.adapters.store_values import AdapterId, VersionId
+from scorer.adapters.store_values import AdapterId
 from scorer.adapters.watching import AdapterState, Change, Watch
-from scorer.registry.aliases import aliased_versions
+from scorer.registry.aliases import Target, alias_targets
 from scorer.registry.connection import StoreConnection
 from services.shared.errors import ServiceError
 
@@ -31,6 +31,7 @@ class LocalAlias:
 
     adapter: CachedAdapter | None
     problem: str = ""
+    share: float = 0.0
 
 
 LocalAliases = Mapping[str, LocalAlias]
@@ -99,24 +100,24 @@ class ModelFeed:
     async def _fetch(self, store: AdapterStore) -> None:
         before: LocalAliases = self._aliases or {}
         after: dict[str, LocalAlias] = {}
-        versions = aliased_versions(self._states.values(), self._main_adapter)
-        for name, version in versions.items():
-            after[name] = await self._alias(store, name, version, before.get(name))
+        targets = alias_targets(self._states.values(), self._main_adapter)
+        for name, target in targets.items():
+            after[name] = await self._alias(store, name, target, before.get(name))
             self._pin(*before.values(), *after.values())
         self._pin(*after.values())
         if after != self._aliases:
-            logger.info("adapters", aliases={name: str(version) for name, version in versions.items()})
+            logger.info("adapters", aliases={name: str(target.version) for name, target in targets.items()})
             self.settle(after)
 
-    async def _alias(self, store: AdapterStore, name: str, version: VersionId, before: LocalAlias | None) -> LocalAlias:
+    async def _alias(self, store: AdapterStore, name: str, target: Target, before: LocalAlias | None) -> LocalAlias:
         try:
-            return LocalAlias(await self._cache.get(store, version))
+            return LocalAlias(await self._cache.get(store, target.version), share=target.share)
         except REFUSALS as error:
-            problem = f"{version} cannot be used: {error}"
+            problem = f"{target.version} cannot be used: {error}"
         last = before.adapter if before else None
         if before is None or before.problem != problem:
             logger.error("adapter refused", alias=name, reason=problem, instead=str(last.version) if last else "none")
-        return LocalAlias(last, problem)
+        return LocalAlias(last, problem, target.share)
 
     def _pin(self, *aliases: LocalAlias) -> None:
         self._cache.pin(self._fingerprint, [alias.adapter for alias in aliases if alias.adapter])

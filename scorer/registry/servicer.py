@@ -73,9 +73,10 @@ class AdapterRegistryServicer(adapter_registry_pb2_grpc.AdapterRegistryServiceSe
 
     async def SetAlias(self, request: pb.SetAliasRequest, context: grpc.aio.ServicerContext) -> pb.SetAliasResponse:
         version = parse_version(request.name, request.version)
+        share = request.share if request.HasField("share") else None
         with as_statuses(request.name):
             alias = await self._connection.store().set_alias(
-                version.adapter, request.alias, version.number, request.generation
+                version.adapter, request.alias, version.number, request.generation, share
             )
         return pb.SetAliasResponse(alias=alias_message(alias))
 

@@ -77,7 +77,7 @@ class AdapterClient:
 def to_alias(message: adapter_feed_pb2.LocalAlias) -> AdapterAlias:
     """Of what the sidecar sent."""
     if not message.HasField("adapter"):
-        return AdapterAlias(None, message.problem)
+        return AdapterAlias(None, message.problem, message.share)
     sent = message.adapter
     info = AdapterInfo(sent.adapter, sent.version, sent.sha256, sent.lookahead_tokens)
-    return AdapterAlias(LocalAdapter(sent.id, Path(sent.folder), sent.size_bytes, info), message.problem)
+    return AdapterAlias(LocalAdapter(sent.id, Path(sent.folder), sent.size_bytes, info), message.problem, message.share)

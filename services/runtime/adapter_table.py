@@ -2,13 +2,12 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
 
+from services.runtime.adapter_split import DEFAULT_ALIAS, pick, shares_of
 from services.runtime.adapters import AdapterInfo
-
-DEFAULT_ALIAS = "default"
 
 
 @dataclass(frozen=True)
@@ -23,10 +22,14 @@ class LocalAdapter:
 
 @dataclass(frozen=True)
 class AdapterAlias:
-    """What the registry has for an alias. With a `problem`, `adapter` is an earlier version, or None."""
+    """What the registry has for an alias. With a `problem`, `adapter` is an earlier version, or None.
+
+    `share` of the requests for `default` go to this alias instead.
+    """
 
     adapter: LocalAdapter | None
     problem: str = ""
+    share: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -41,13 +44,14 @@ class Loaded:
 class Chosen:
     """What scores a request. An empty `id` is the adapter that the engine started with.
 
-    `problem` says why there is none, `note` why it is not the one that was asked for.
+    `problem` says why there is none, `note` why it is not the one that was asked for. `alias` is where it was found.
     """
 
     id: str = ""
     info: AdapterInfo | None = None
     problem: str = ""
     note: str = ""
+    alias: str = ""
 
 
 class AdapterTable:
@@ -93,9 +97,24 @@ class AdapterTable:
                 chosen.append(adapter)
         return tuple(chosen)
 
-    def use(self, name: str, start: Chosen) -> Chosen:
-        """Choose for a request that names this alias. What is not held, but could be, is asked for."""
-        alias = self.aliases.get(name or DEFAULT_ALIAS)
+    def use(self, name: str, key: str, start: Chosen) -> Chosen:
+        """Choose for a request with this key that names this alias, which may share its requests with others.
+
+        What is not held, but could be, is asked for.
+        """
+        name = name or DEFAULT_ALIAS
+        picked = pick(shares_of(name, {other: alias.share for other, alias in self.aliases.items()}), key)
+        chosen = replace(self._use(picked, start), alias=picked)
+        if picked == name:
+            return chosen
+        has = f"{picked!r} has {self.aliases[picked].share:.4g} of the requests for {name!r}"
+        if chosen.info:
+            return replace(chosen, note=f"{has}; {chosen.note}" if chosen.note else has)
+        instead = self._use(name, start)
+        return replace(instead, alias=name, note=f"{name!r} scored, for {has}, but {chosen.problem}")
+
+    def _use(self, name: str, start: Chosen) -> Chosen:
+        alias = self.aliases.get(name)
         if alias and alias.adapter:
             self._used[alias.adapter.id] = next(self._clock)
             if self._could_be_loaded(alias.adapter):
@@ -104,7 +123,6 @@ class AdapterTable:
 
     def choose(self, name: str, start: Chosen) -> Chosen:
         """The adapter of an alias, else its last good one, for `default` also the one of the start, else none."""
-        name = name or DEFAULT_ALIAS
         alias = self.aliases.get(name)
         if alias is None:
             return start if name == DEFAULT_ALIAS else Chosen(problem=self._unknown(name))

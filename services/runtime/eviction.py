@@ -69,11 +69,15 @@ class EvictionReport:
 
 @dataclass(frozen=True)
 class Decision:
-    """A plan, or None to keep the prompt whole, and why. `asked_tokens` is the budget before floors, 0 for none."""
+    """A plan, or None to keep the prompt whole, and why. `asked_tokens` is the budget before floors, 0 for none.
+
+    `alias` is the one that the plan's adapter was found by.
+    """
 
     plan: EvictionPlan | None
     asked_tokens: int
     reasons: tuple[str, ...]
+    alias: str = ""
 
 
 def decide(
@@ -108,10 +112,10 @@ def decide(
         why = f"a prompt of {prompt_tokens} tokens exceeds {budget} by less than {defaults.min_evicted_tokens}"
         return Decision(None, asked, (f"{why}, so it is kept whole", *reasons))
     plan = EvictionPlan(policy, dict(defaults.policy_params.get(policy, {})), budget, sinks, recent)
-    if adapter and policy in ADAPTER_POLICIES:
-        plan = replace(plan, adapter=adapter.id)
-        reasons = (adapter.note, *reasons) if adapter.note else reasons
-    return Decision(plan, asked, reasons)
+    if adapter is None or policy not in ADAPTER_POLICIES:
+        return Decision(plan, asked, reasons)
+    reasons = (adapter.note, *reasons) if adapter.note else reasons
+    return Decision(replace(plan, adapter=adapter.id), asked, reasons, adapter.alias)
 
 
 def adapter_gone(plan: EvictionPlan) -> str:

@@ -9,6 +9,7 @@ import structlog
 from protos.generation.v1 import generation_pb2, generation_pb2_grpc
 from protos.runtime.v1 import runtime_pb2, runtime_pb2_grpc
 from services.runtime.adapter_client import AdapterClient
+from services.runtime.adapter_split import DEFAULT_ALIAS
 from services.runtime.adapter_table import AdapterTable
 from services.runtime.backends.base import EngineFailed, ModelInfo
 from services.runtime.calls import Calls
@@ -105,7 +106,7 @@ class Runtime:
     async def _show_adapter(self) -> None:
         """Whether requests that name no adapter have one."""
         start = self.engine.running().backend.info.start_adapter
-        await self.health.flag(ADAPTER_FLAG, ok=self.table.choose("", start).info is not None)
+        await self.health.flag(ADAPTER_FLAG, ok=self.table.choose(DEFAULT_ALIAS, start).info is not None)
 
     async def _show_scoring(self, defaults: ScoringDefaults) -> None:
         await self.health.flag(SCORING_FLAG, ok=defaults.source == "scorer")

@@ -70,6 +70,7 @@ def to_kv_report(
         retractions=finish.retractions,
         adapter=done.adapter,
         adapter_version=done.adapter_version,
+        adapter_alias=decision.alias if done.adapter else "",
     )
 
 

@@ -10,6 +10,7 @@ import structlog
 
 from protos.generation.v1 import generation_pb2, generation_pb2_grpc
 from protos.runtime.v1 import runtime_pb2, runtime_pb2_grpc
+from services.runtime.adapter_split import DEFAULT_ALIAS
 from services.runtime.adapter_table import AdapterTable, Chosen
 from services.runtime.adapters import AdapterInfo
 from services.runtime.backends.base import EngineFailed, EngineOutput, EngineRequest
@@ -69,8 +70,8 @@ class GenerationServicer(generation_pb2_grpc.GenerationServiceServicer):
         check_fits(call, prompt_ids, running.limits)
         defaults = self._scoring()
         info = running.backend.info
-        asked = call.directive.adapter if call.directive else call.kv.adapter
-        adapter = self._adapters.use(asked, info.start_adapter)
+        asked = call.directive or call.kv
+        adapter = self._adapters.use(asked.adapter, asked.split_key or call.request_id, info.start_adapter)
         objection = info.scored_by(adapter).lookahead_objection(len(prompt_ids))
         decision = decide(call, len(prompt_ids), defaults, objection, adapter)
         plan, trace_dir = decision.plan, self._settings.trace_dir
@@ -119,7 +120,7 @@ class RuntimeServicer(runtime_pb2_grpc.RuntimeServiceServicer):
     ) -> runtime_pb2.GetModelInfoResponse:
         running = self._engine.running()
         start = running.backend.info.start_adapter
-        info = running.backend.info.scored_by(self._adapters.choose("", start))
+        info = running.backend.info.scored_by(self._adapters.choose(DEFAULT_ALIAS, start))
         aliases = {name: self._adapters.choose(name, start) for name in self._adapters.aliases}
         return runtime_pb2.GetModelInfoResponse(
             model=info.model,
@@ -133,7 +134,7 @@ class RuntimeServicer(runtime_pb2_grpc.RuntimeServiceServicer):
             policies=info.policies,
             adapter=_adapter(info.adapter),
             kernels_off=info.kernels_off,
-            aliases=[_alias(name, chosen) for name, chosen in aliases.items()],
+            aliases=[_alias(name, chosen, self._adapters.aliases[name].share) for name, chosen in aliases.items()],
             loaded_adapters=sorted(self._adapters.loaded.held),
         )
 
@@ -162,5 +163,6 @@ def _adapter(info: AdapterInfo | None) -> runtime_pb2.Adapter | None:
     return runtime_pb2.Adapter(name=info.name, version=info.version, sha256=info.sha256) if info else None
 
 
-def _alias(name: str, chosen: Chosen) -> runtime_pb2.AdapterAlias:
-    return runtime_pb2.AdapterAlias(name=name, adapter=_adapter(chosen.info), problem=chosen.problem or chosen.note)
+def _alias(name: str, chosen: Chosen, share: float) -> runtime_pb2.AdapterAlias:
+    problem = chosen.problem or chosen.note
+    return runtime_pb2.AdapterAlias(name=name, adapter=_adapter(chosen.info), problem=problem, share=share)

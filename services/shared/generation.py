@@ -14,6 +14,7 @@ from services.shared.errors import InvalidArgument, NotFound, Violation
 MAX_STOPS = 16
 # of an adapter's name, a slash and an alias
 MAX_ADAPTER_CHARACTERS = 129
+MAX_KEY_CHARACTERS = 256
 StopText = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 
 
@@ -41,6 +42,7 @@ class Hint(_Checked):
     budget_tokens: int | None = Field(None, ge=1)
     keep_ratio: float | None = Field(None, gt=0, le=1)
     adapter: str = Field("", max_length=MAX_ADAPTER_CHARACTERS)
+    split_key: str = Field("", max_length=MAX_KEY_CHARACTERS)
 
 
 class Directive(_Checked):
@@ -52,6 +54,7 @@ class Directive(_Checked):
     recent_tokens: int | None = Field(None, ge=0)
     reasons: tuple[str, ...] = ()
     adapter: str = Field("", max_length=MAX_ADAPTER_CHARACTERS)
+    split_key: str = Field("", max_length=MAX_KEY_CHARACTERS)
 
 
 class GenerateCall(_Checked):

@@ -27,6 +27,7 @@ numbers = st.integers(1, 3)
 weights = st.sampled_from(WEIGHTS)
 names = st.sampled_from(["default", "canary", "beta"])
 # mostly the true one
+shares = st.sampled_from([None, None, 0, 0.3, 0.7, 1.5])
 generations = st.sampled_from([None, None, None, 0, 1, 2, 5])
 
 
@@ -87,10 +88,12 @@ class Comparison(RuleBasedStateMachine):
     def abort(self, adapter: AdapterId, number: int, content: bytes) -> None:
         self.both(lambda store: store.abort(make_upload(content, number, adapter)))
 
-    @rule(adapter=adapters, name=names, version=numbers, generation=generations)
-    def set_alias(self, adapter: AdapterId, name: str, version: int, generation: int | None) -> None:
+    @rule(adapter=adapters, name=names, version=numbers, generation=generations, share=shares)
+    def set_alias(
+        self, adapter: AdapterId, name: str, version: int, generation: int | None, share: float | None
+    ) -> None:
         seen = self.generation(adapter, name) if generation is None else generation
-        self.both(lambda store: store.set_alias(adapter, name, version, seen))
+        self.both(lambda store: store.set_alias(adapter, name, version, seen, share))
 
     @rule(adapter=adapters, name=names, generation=generations)
     def remove_alias(self, adapter: AdapterId, name: str, generation: int | None) -> None:

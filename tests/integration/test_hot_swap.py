@@ -30,6 +30,16 @@ def asked(adapter: str = "", policy: str = "lookahead", new_tokens: int = 2) -> 
     return request
 
 
+def keyed(key: str) -> generation_pb2.GenerateRequest:
+    request = asked()
+    request.kv.split_key = key
+    return request
+
+
+def shared(info: runtime_pb2.GetModelInfoResponse) -> bool:
+    return any(alias.share for alias in info.aliases)
+
+
 @dataclass
 class Pair:
     """A runtime and the sidecar that it follows."""
@@ -47,10 +57,10 @@ class Pair:
             manifest = self.manifest.model_copy(update={"version": number})
             await publish(self.registry.channel, manifest, self.contents, **fields)
 
-    async def move(self, number: int, alias: str = "default") -> None:
+    async def move(self, number: int, alias: str = "default", share: float | None = None) -> None:
         adapter = (await stub(self.registry.channel).GetAdapter(pb.GetAdapterRequest(name=NAME))).adapter
         generation = next((found.generation for found in adapter.aliases if found.name == alias), 0)
-        request = pb.SetAliasRequest(name=NAME, alias=alias, version=number, generation=generation)
+        request = pb.SetAliasRequest(name=NAME, alias=alias, version=number, generation=generation, share=share)
         await stub(self.registry.channel).SetAlias(request)
 
     async def report(self, adapter: str = "", **fields) -> generation_pb2.KvReport:
@@ -146,6 +156,27 @@ async def test_answers_go_on_while_aliases_move_and_redis_restarts_and_each_name
     assert len(seen) > 20
     assert {(kv.policy, kv.adapter) for kv in seen} == {("lookahead", "random")}
     assert {kv.adapter_version for kv in seen} == {1, 2}
+
+
+async def test_share_of_the_traffic_goes_to_the_canary_sticky_by_key_and_comes_back(pair, start_router):
+    await pair.publish(1)
+    await pair.publish(2, alias="canary")
+    await pair.answers_with(2, "canary")
+    await pair.move(2, "canary", share=0.5)
+    shares = {alias.name: alias.share for alias in (await until(pair.info, shared, CONVERGE_SECONDS)).aliases}
+    keys = [f"user-{number}" for number in range(12)]
+    async with Client(start_router(pair.target).target) as router:
+        await router.ready()
+        twice = [[(await client.answer(keyed(key)))[1].kv for key in keys] for client in (pair.runtime, router)]
+    first, second = ([(kv.adapter_alias, kv.adapter_version) for kv in reports] for reports in twice)
+    await pair.move(2, "canary", share=0)
+    await until(pair.info, lambda info: not shared(info), CONVERGE_SECONDS)
+    assert shares["canary"] == shares["random/canary"] == 0.5
+    assert first == second and set(first) == {("default", 1), ("canary", 2)}
+    assert {kv.reasons[0] for kv in twice[1] if kv.adapter_alias == "canary"} == {
+        "'canary' has 0.5 of the requests for 'default'"
+    }
+    assert {(await pair.runtime.answer(keyed(key)))[1].kv.adapter_version for key in keys} == {1}
 
 
 async def test_damaged_version_is_refused_and_the_one_before_serves_on_with_the_reason(pair, valkey):

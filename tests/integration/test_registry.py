@@ -47,6 +47,25 @@ async def test_published_adapter_is_listed_moved_downloaded_and_deleted(registry
     assert [info.number for info in after.versions] == [1]
 
 
+async def test_share_is_kept_when_the_alias_moves_and_all_together_are_at_most_one(registry):
+    rpc = stub(registry.channel)
+
+    async def give(alias: str, share: float | None, generation: int = 0) -> pb.Alias:
+        request = pb.SetAliasRequest(name=NAME, alias=alias, version=1, generation=generation, share=share)
+        return (await rpc.SetAlias(request)).alias
+
+    await publish(registry.channel, MANIFEST, CONTENTS)
+    canary = await give("canary", 0.75)
+    moved = await give("canary", None, canary.generation)
+    too_much = await refusal(give("beta", 0.5))
+    wrong = [await refusal(give(alias, share)) for alias, share in (("beta", 1.5), ("beta", -1), ("default", 0.5))]
+    assert moved.share == canary.share == 0.75
+    assert too_much.details() == "share: 0.5 and the 0.75 of other aliases are more than 1; lower one of them"
+    assert {error.code() for error in (too_much, *wrong)} == {StatusCode.INVALID_ARGUMENT}
+    assert all(error.details().startswith("share: ") for error in wrong)
+    assert {alias.name for alias in (await get(registry)).aliases} == {"default", "canary"}
+
+
 async def test_pages_are_in_order_and_hold_every_adapter_once(registry):
     for name in ("c", "a", "b"):
         await publish(registry.channel, version(1, adapter=name), CONTENTS)

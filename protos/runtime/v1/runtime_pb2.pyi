@@ -48,14 +48,16 @@ class GetModelInfoResponse(_message.Message):
     def __init__(self, model: _Optional[str] = ..., fingerprint: _Optional[str] = ..., context_tokens: _Optional[int] = ..., vocab_size: _Optional[int] = ..., layers: _Optional[int] = ..., kv_heads: _Optional[int] = ..., head_dim: _Optional[int] = ..., kv_bytes_per_token: _Optional[int] = ..., policies: _Optional[_Iterable[str]] = ..., adapter: _Optional[_Union[Adapter, _Mapping]] = ..., kernels_off: _Optional[_Mapping[str, str]] = ..., aliases: _Optional[_Iterable[_Union[AdapterAlias, _Mapping]]] = ..., loaded_adapters: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class AdapterAlias(_message.Message):
-    __slots__ = ("name", "adapter", "problem")
+    __slots__ = ("name", "adapter", "problem", "share")
     NAME_FIELD_NUMBER: _ClassVar[int]
     ADAPTER_FIELD_NUMBER: _ClassVar[int]
     PROBLEM_FIELD_NUMBER: _ClassVar[int]
+    SHARE_FIELD_NUMBER: _ClassVar[int]
     name: str
     adapter: Adapter
     problem: str
-    def __init__(self, name: _Optional[str] = ..., adapter: _Optional[_Union[Adapter, _Mapping]] = ..., problem: _Optional[str] = ...) -> None: ...
+    share: float
+    def __init__(self, name: _Optional[str] = ..., adapter: _Optional[_Union[Adapter, _Mapping]] = ..., problem: _Optional[str] = ..., share: _Optional[float] = ...) -> None: ...
 
 class Adapter(_message.Message):
     __slots__ = ("name", "version", "sha256")

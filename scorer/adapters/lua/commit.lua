@@ -23,7 +23,8 @@ local info = table.concat({ARGV[7], ARGV[8], whole(now_ms())}, ' ')
 redis.call('HSET', VERSIONS, version, info)
 emit('published', version, '')
 if redis.call('HEXISTS', ALIASES, 'default') == 0 then
-  write_alias('default', {version = version, generation = emit('alias', version, 'default'), previous = '0', token = ''})
+  local generation = emit('alias', version, 'default')
+  write_alias('default', {version = version, generation = generation, previous = '0', token = '', share = ''})
 end
 mark_idle()
 return {'done', info}

@@ -13,8 +13,8 @@ local function whole(number)
 end
 
 local function parse_alias(record)
-  local version, generation, previous, token = string.match(record, '^(%d+) (%d+) (%d+) (%S*)$')
-  return {version = version, generation = generation, previous = previous, token = token}
+  local version, generation, previous, token, share = string.match(record, '^(%d+) (%d+) (%d+) (%S*) ?(%S*)$')
+  return {version = version, generation = generation, previous = previous, token = token, share = share}
 end
 
 local function all_aliases()
@@ -26,7 +26,9 @@ local function all_aliases()
 end
 
 local function write_alias(name, alias)
-  redis.call('HSET', ALIASES, name, table.concat({alias.version, alias.generation, alias.previous, alias.token}, ' '))
+  -- no share is an empty one
+  local record = {alias.version, alias.generation, alias.previous, alias.token, alias.share}
+  redis.call('HSET', ALIASES, name, table.concat(record, ' '))
 end
 
 -- the number of the event, which is also the generation of the alias that it is about

@@ -79,6 +79,22 @@ def test_publish_promote_rollback_and_delete(commands):
     assert commands.answer("list", "--model-fingerprint", "0" * 32) == []
 
 
+@pytest.mark.parametrize(("text", "share"), [("5%", 0.05), ("0.25", 0.25), ("0", 0), ("100%", 1)])
+def test_split_gives_an_alias_a_share_and_leaves_it_where_it_is(commands, text, share):
+    commands("publish", SHIPPED)
+    commands("publish", SHIPPED, "--next", "--alias", "canary")
+    given = commands.answer("split", NAME, text)
+    assert (given["name"], given["version"], given["share"]) == ("canary", 2, share)
+    assert commands.answer("promote", NAME, 1, "--alias", "canary")["share"] == share
+    assert ("of default" in commands("show", NAME).stdout) == (share > 0)
+
+
+@pytest.mark.parametrize("text", ["101%", "5 %%", "half", "nan", "-0.1", "1.5", ""])
+def test_what_is_no_share_is_wrong_usage(commands, text):
+    refused = commands("split", NAME, "--", text)
+    assert refused.exit_code == 2 and "is not a share; write 5% or 0.05" in " ".join(refused.output.split())
+
+
 def test_people_read_tables(commands):
     commands("publish", SHIPPED)
     listed, shown = commands("list"), commands("show", NAME)
@@ -137,6 +153,8 @@ def test_folder_without_a_file_is_refused_by_name(commands, tmp_path, missing):
     [
         ("rollback", NAME),
         ("rollback", NAME, "--alias", "canary"),
+        ("split", NAME, "5%"),
+        ("split", NAME, "5%", "--alias", "default"),
         ("promote", NAME, 9),
         ("show", "us/other"),
         ("pull", NAME, "nowhere", "--alias", "canary"),
@@ -167,5 +185,5 @@ def test_store_that_is_away_is_one_sentence():
 
 
 def test_every_command_has_help(commands):
-    assert set(COMMANDS) == {"publish", "list", "show", "promote", "rollback", "delete", "pull", "verify"}
+    assert set(COMMANDS) == {"publish", "list", "show", "promote", "split", "rollback", "delete", "pull", "verify"}
     assert all(commands(name, "--help").exit_code == 0 for name in COMMANDS)

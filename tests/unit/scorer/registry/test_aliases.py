@@ -4,7 +4,7 @@ import pytest
 
 from scorer.adapters.store_values import AdapterId, Alias, Aliases, VersionId, VersionInfo
 from scorer.adapters.watching import AdapterState
-from scorer.registry.aliases import aliased_versions
+from scorer.registry.aliases import Target, alias_targets
 
 NEWS, CODE = AdapterId("tiny", "news"), AdapterId("tiny", "code")
 
@@ -20,16 +20,16 @@ STATES = (state(NEWS, 100, default=1), state(CODE, 0, default=2, canary=1))
 
 @pytest.mark.parametrize(("main", "default"), [("", 2), ("code", 2), ("news", 1), ("tiny/news", 1)])
 def test_main_adapter_is_the_named_one_else_the_first_that_was_published(main, default):
-    versions = aliased_versions(STATES, main)
-    assert versions["default"].number == default
-    assert versions["news/default"] == VersionId(NEWS, 1)
-    assert versions["code/canary"] == VersionId(CODE, 1)
-    assert ("canary" in versions) == (main not in ("news", "tiny/news"))
+    targets = alias_targets(STATES, main)
+    assert targets["default"].version.number == default
+    assert targets["news/default"] == Target(VersionId(NEWS, 1), 0.0)
+    assert targets["code/canary"] == Target(VersionId(CODE, 1), 0.0)
+    assert ("canary" in targets) == (main not in ("news", "tiny/news"))
 
 
 def test_main_adapter_that_is_not_there_leaves_only_full_names():
-    assert set(aliased_versions(STATES, "other")) == {"news/default", "code/default", "code/canary"}
+    assert set(alias_targets(STATES, "other")) == {"news/default", "code/default", "code/canary"}
 
 
 def test_alias_of_a_version_for_another_model_is_left_out():
-    assert set(aliased_versions([state(NEWS, 0, default=3, canary=1)], "")) == {"canary", "news/canary"}
+    assert set(alias_targets([state(NEWS, 0, default=3, canary=1)], "")) == {"canary", "news/canary"}
