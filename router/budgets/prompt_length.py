@@ -1,4 +1,4 @@
-"""The default budget: a share of the prompt."""
+"""The default budget: a share of the prompt, by its length."""
 
 from dataclasses import dataclass
 
@@ -7,19 +7,18 @@ from router.budgets.base import BudgetRequest
 
 @dataclass(frozen=True)
 class PromptLengthRule:
-    """Keeps a share of a long prompt and all of a short one. A default, so a hint of the client replaces it."""
-
-    keep_ratio: float = 0.25
-    shortest_budget_tokens: int = 2048
-
-    def __post_init__(self) -> None:
-        if not 0 < self.keep_ratio <= 1:
-            raise ValueError(f"keep_ratio is {self.keep_ratio}; set it above 0 and to 1 at most")
-        if self.shortest_budget_tokens < 1:
-            raise ValueError(f"shortest_budget_tokens is {self.shortest_budget_tokens}; set it to 1 or more")
+    """What the tenant's buckets say, else its default ratio. A default, so a hint of the client replaces it."""
 
     def cap(self, request: BudgetRequest) -> int | None:
-        """`keep_ratio` of the prompt, but `shortest_budget_tokens` at least; None when the client has a wish."""
+        """Never less than for a shorter prompt; None when the client has a wish."""
         if request.hinted:
             return None
-        return max(self.shortest_budget_tokens, int(self.keep_ratio * request.prompt_tokens))
+        limits, prompt_tokens = request.limits, request.prompt_tokens
+        passed = [bucket for bucket in limits.length_buckets if bucket.max_prompt_tokens < prompt_tokens]
+        # at its end a bucket may give more than the next one at its beginning
+        caps = [bucket.tokens(bucket.max_prompt_tokens) for bucket in passed]
+        if len(passed) < len(limits.length_buckets):
+            caps.append(limits.length_buckets[len(passed)].tokens(prompt_tokens))
+        else:
+            caps.append(int(limits.default_keep_ratio * prompt_tokens))
+        return max(1, *caps)

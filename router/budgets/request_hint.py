@@ -11,8 +11,4 @@ class RequestHintRule:
 
     def cap(self, request: BudgetRequest) -> int | None:
         """The hint in tokens; None without one, and for policy `full`, which wants no limit."""
-        if request.hint_policy == FULL:
-            return None
-        if request.hint_keep_ratio is not None:
-            return max(1, int(request.hint_keep_ratio * request.prompt_tokens))
-        return request.hint_budget_tokens
+        return None if request.hint_policy == FULL else request.hint_tokens

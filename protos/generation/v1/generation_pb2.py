@@ -25,35 +25,39 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%protos/generation/v1/generation.proto\x12\x19lookaheadkv.generation.v1\x1a\x1egoogle/protobuf/duration.proto\"\xaf\x02\n\x0fGenerateRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x0e\n\x04text\x18\x03 \x01(\tH\x00\x12\x38\n\ttoken_ids\x18\x04 \x01(\x0b\x32#.lookaheadkv.generation.v1.TokenIdsH\x00\x12;\n\x08sampling\x18\x05 \x01(\x0b\x32).lookaheadkv.generation.v1.SamplingParams\x12-\n\x02kv\x18\x06 \x01(\x0b\x32!.lookaheadkv.generation.v1.KvHint\x12\x39\n\tdirective\x18\x07 \x01(\x0b\x32&.lookaheadkv.generation.v1.KvDirectiveB\x08\n\x06prompt\"\x17\n\x08TokenIds\x12\x0b\n\x03ids\x18\x01 \x03(\r\"\xfe\x01\n\x0eSamplingParams\x12\x1b\n\x0emax_new_tokens\x18\x01 \x01(\x05H\x00\x88\x01\x01\x12\x18\n\x0btemperature\x18\x02 \x01(\x01H\x01\x88\x01\x01\x12\x12\n\x05top_p\x18\x03 \x01(\x01H\x02\x88\x01\x01\x12\x12\n\x05top_k\x18\x04 \x01(\x05H\x03\x88\x01\x01\x12\x12\n\x05min_p\x18\x05 \x01(\x01H\x04\x88\x01\x01\x12\x0c\n\x04stop\x18\x06 \x03(\t\x12\x16\n\x0estop_token_ids\x18\x07 \x03(\r\x12\x12\n\nignore_eos\x18\x08 \x01(\x08\x42\x11\n\x0f_max_new_tokensB\x0e\n\x0c_temperatureB\x08\n\x06_top_pB\x08\n\x06_top_kB\x08\n\x06_min_p\"u\n\x06KvHint\x12\x0e\n\x06policy\x18\x01 \x01(\t\x12\x17\n\rbudget_tokens\x18\x02 \x01(\x05H\x00\x12\x14\n\nkeep_ratio\x18\x03 \x01(\x01H\x00\x12\x0f\n\x07\x61\x64\x61pter\x18\x04 \x01(\t\x12\x11\n\tsplit_key\x18\x05 \x01(\tB\x08\n\x06\x62udget\"\xd8\x01\n\x0bKvDirective\x12\x0e\n\x06policy\x18\x01 \x01(\t\x12\x1a\n\rbudget_tokens\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12\x18\n\x0bsink_tokens\x18\x03 \x01(\x05H\x01\x88\x01\x01\x12\x1a\n\rrecent_tokens\x18\x04 \x01(\x05H\x02\x88\x01\x01\x12\x0f\n\x07reasons\x18\x05 \x03(\t\x12\x0f\n\x07\x61\x64\x61pter\x18\x06 \x01(\t\x12\x11\n\tsplit_key\x18\x07 \x01(\tB\x10\n\x0e_budget_tokensB\x0e\n\x0c_sink_tokensB\x10\n\x0e_recent_tokens\"\x97\x01\n\x10GenerateResponse\x12\x39\n\x05\x63hunk\x18\x01 \x01(\x0b\x32(.lookaheadkv.generation.v1.GenerateChunkH\x00\x12?\n\x08\x63omplete\x18\x02 \x01(\x0b\x32+.lookaheadkv.generation.v1.GenerateCompleteH\x00\x42\x07\n\x05\x65vent\"0\n\rGenerateChunk\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x11\n\ttoken_ids\x18\x02 \x03(\r\"\xde\x01\n\x10GenerateComplete\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12>\n\rfinish_reason\x18\x02 \x01(\x0e\x32\'.lookaheadkv.generation.v1.FinishReason\x12\x14\n\x0cmatched_stop\x18\x03 \x01(\t\x12/\n\x05usage\x18\x04 \x01(\x0b\x32 .lookaheadkv.generation.v1.Usage\x12/\n\x02kv\x18\x05 \x01(\x0b\x32#.lookaheadkv.generation.v1.KvReport\"P\n\x05Usage\x12\x15\n\rprompt_tokens\x18\x01 \x01(\x05\x12\x19\n\x11\x63ompletion_tokens\x18\x02 \x01(\x05\x12\x15\n\rcached_tokens\x18\x03 \x01(\x05\"\xda\x04\n\x08KvReport\x12\x0e\n\x06policy\x18\x01 \x01(\t\x12\x15\n\rprompt_tokens\x18\x02 \x01(\x05\x12\x13\n\x0bkept_tokens\x18\x03 \x01(\x05\x12\x14\n\x0c\x66reed_tokens\x18\x04 \x01(\x05\x12\x15\n\rbudget_tokens\x18\x05 \x01(\x05\x12\x0f\n\x07reasons\x18\x06 \x03(\t\x12\x1a\n\rretained_mass\x18\x07 \x01(\x01H\x00\x88\x01\x01\x12\x19\n\x11\x66ree_slots_before\x18\x08 \x01(\x05\x12\x18\n\x10\x66ree_slots_after\x18\t \x01(\x05\x12\x15\n\rconfig_source\x18\n \x01(\t\x12\x16\n\x0e\x63onfig_version\x18\x0b \x01(\t\x12-\n\nqueue_time\x18\x0c \x01(\x0b\x32\x19.google.protobuf.Duration\x12/\n\x0cprefill_time\x18\r \x01(\x0b\x32\x19.google.protobuf.Duration\x12/\n\x0cscoring_time\x18\x0e \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x32\n\x0f\x63ompaction_time\x18\x0f \x01(\x0b\x32\x19.google.protobuf.Duration\x12\'\n\x04ttft\x18\x10 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x13\n\x0bretractions\x18\x11 \x01(\x05\x12\x0f\n\x07\x61\x64\x61pter\x18\x12 \x01(\t\x12\x17\n\x0f\x61\x64\x61pter_version\x18\x13 \x01(\x05\x12\x15\n\radapter_alias\x18\x14 \x01(\tB\x10\n\x0e_retained_mass*x\n\x0c\x46inishReason\x12\x1d\n\x19\x46INISH_REASON_UNSPECIFIED\x10\x00\x12\x16\n\x12\x46INISH_REASON_STOP\x10\x01\x12\x18\n\x14\x46INISH_REASON_LENGTH\x10\x02\x12\x17\n\x13\x46INISH_REASON_ABORT\x10\x03\x32z\n\x11GenerationService\x12\x65\n\x08Generate\x12*.lookaheadkv.generation.v1.GenerateRequest\x1a+.lookaheadkv.generation.v1.GenerateResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%protos/generation/v1/generation.proto\x12\x19lookaheadkv.generation.v1\x1a\x1egoogle/protobuf/duration.proto\"\xdc\x02\n\x0fGenerateRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x0e\n\x04text\x18\x03 \x01(\tH\x00\x12\x38\n\ttoken_ids\x18\x04 \x01(\x0b\x32#.lookaheadkv.generation.v1.TokenIdsH\x00\x12;\n\x08sampling\x18\x05 \x01(\x0b\x32).lookaheadkv.generation.v1.SamplingParams\x12-\n\x02kv\x18\x06 \x01(\x0b\x32!.lookaheadkv.generation.v1.KvHint\x12\x39\n\tdirective\x18\x07 \x01(\x0b\x32&.lookaheadkv.generation.v1.KvDirective\x12+\n\x03slo\x18\x08 \x01(\x0b\x32\x1e.lookaheadkv.generation.v1.SloB\x08\n\x06prompt\"\x17\n\x08TokenIds\x12\x0b\n\x03ids\x18\x01 \x03(\r\"\xfe\x01\n\x0eSamplingParams\x12\x1b\n\x0emax_new_tokens\x18\x01 \x01(\x05H\x00\x88\x01\x01\x12\x18\n\x0btemperature\x18\x02 \x01(\x01H\x01\x88\x01\x01\x12\x12\n\x05top_p\x18\x03 \x01(\x01H\x02\x88\x01\x01\x12\x12\n\x05top_k\x18\x04 \x01(\x05H\x03\x88\x01\x01\x12\x12\n\x05min_p\x18\x05 \x01(\x01H\x04\x88\x01\x01\x12\x0c\n\x04stop\x18\x06 \x03(\t\x12\x16\n\x0estop_token_ids\x18\x07 \x03(\r\x12\x12\n\nignore_eos\x18\x08 \x01(\x08\x42\x11\n\x0f_max_new_tokensB\x0e\n\x0c_temperatureB\x08\n\x06_top_pB\x08\n\x06_top_kB\x08\n\x06_min_p\"W\n\x03Slo\x12\'\n\x04ttft\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\'\n\x04tpot\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xab\x01\n\x06KvHint\x12\x0e\n\x06policy\x18\x01 \x01(\t\x12\x17\n\rbudget_tokens\x18\x02 \x01(\x05H\x00\x12\x14\n\nkeep_ratio\x18\x03 \x01(\x01H\x00\x12\x0f\n\x07\x61\x64\x61pter\x18\x04 \x01(\t\x12\x11\n\tsplit_key\x18\x05 \x01(\t\x12\x1e\n\x11min_retained_mass\x18\x06 \x01(\x01H\x01\x88\x01\x01\x42\x08\n\x06\x62udgetB\x14\n\x12_min_retained_mass\"\x8e\x02\n\x0bKvDirective\x12\x0e\n\x06policy\x18\x01 \x01(\t\x12\x1a\n\rbudget_tokens\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12\x18\n\x0bsink_tokens\x18\x03 \x01(\x05H\x01\x88\x01\x01\x12\x1a\n\rrecent_tokens\x18\x04 \x01(\x05H\x02\x88\x01\x01\x12\x0f\n\x07reasons\x18\x05 \x03(\t\x12\x0f\n\x07\x61\x64\x61pter\x18\x06 \x01(\t\x12\x11\n\tsplit_key\x18\x07 \x01(\t\x12\x1e\n\x11min_retained_mass\x18\x08 \x01(\x01H\x03\x88\x01\x01\x42\x10\n\x0e_budget_tokensB\x0e\n\x0c_sink_tokensB\x10\n\x0e_recent_tokensB\x14\n\x12_min_retained_mass\"\x97\x01\n\x10GenerateResponse\x12\x39\n\x05\x63hunk\x18\x01 \x01(\x0b\x32(.lookaheadkv.generation.v1.GenerateChunkH\x00\x12?\n\x08\x63omplete\x18\x02 \x01(\x0b\x32+.lookaheadkv.generation.v1.GenerateCompleteH\x00\x42\x07\n\x05\x65vent\"0\n\rGenerateChunk\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x11\n\ttoken_ids\x18\x02 \x03(\r\"\x9b\x02\n\x10GenerateComplete\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12>\n\rfinish_reason\x18\x02 \x01(\x0e\x32\'.lookaheadkv.generation.v1.FinishReason\x12\x14\n\x0cmatched_stop\x18\x03 \x01(\t\x12/\n\x05usage\x18\x04 \x01(\x0b\x32 .lookaheadkv.generation.v1.Usage\x12/\n\x02kv\x18\x05 \x01(\x0b\x32#.lookaheadkv.generation.v1.KvReport\x12;\n\x08\x64\x65\x63ision\x18\x06 \x01(\x0b\x32).lookaheadkv.generation.v1.BudgetDecision\"P\n\x05Usage\x12\x15\n\rprompt_tokens\x18\x01 \x01(\x05\x12\x19\n\x11\x63ompletion_tokens\x18\x02 \x01(\x05\x12\x15\n\rcached_tokens\x18\x03 \x01(\x05\"\xbb\x02\n\x0e\x42udgetDecision\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x1d\n\x10requested_tokens\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12\x16\n\x0egranted_tokens\x18\x03 \x01(\x05\x12\x0c\n\x04rule\x18\x04 \x01(\t\x12\x0f\n\x07reasons\x18\x05 \x03(\t\x12\x19\n\x11policy_generation\x18\x06 \x01(\x03\x12\x31\n\x0epredicted_ttft\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x31\n\x0epredicted_tpot\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\x12-\n\nqueue_time\x18\t \x01(\x0b\x32\x19.google.protobuf.DurationB\x13\n\x11_requested_tokens\"\xda\x04\n\x08KvReport\x12\x0e\n\x06policy\x18\x01 \x01(\t\x12\x15\n\rprompt_tokens\x18\x02 \x01(\x05\x12\x13\n\x0bkept_tokens\x18\x03 \x01(\x05\x12\x14\n\x0c\x66reed_tokens\x18\x04 \x01(\x05\x12\x15\n\rbudget_tokens\x18\x05 \x01(\x05\x12\x0f\n\x07reasons\x18\x06 \x03(\t\x12\x1a\n\rretained_mass\x18\x07 \x01(\x01H\x00\x88\x01\x01\x12\x19\n\x11\x66ree_slots_before\x18\x08 \x01(\x05\x12\x18\n\x10\x66ree_slots_after\x18\t \x01(\x05\x12\x15\n\rconfig_source\x18\n \x01(\t\x12\x16\n\x0e\x63onfig_version\x18\x0b \x01(\t\x12-\n\nqueue_time\x18\x0c \x01(\x0b\x32\x19.google.protobuf.Duration\x12/\n\x0cprefill_time\x18\r \x01(\x0b\x32\x19.google.protobuf.Duration\x12/\n\x0cscoring_time\x18\x0e \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x32\n\x0f\x63ompaction_time\x18\x0f \x01(\x0b\x32\x19.google.protobuf.Duration\x12\'\n\x04ttft\x18\x10 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x13\n\x0bretractions\x18\x11 \x01(\x05\x12\x0f\n\x07\x61\x64\x61pter\x18\x12 \x01(\t\x12\x17\n\x0f\x61\x64\x61pter_version\x18\x13 \x01(\x05\x12\x15\n\radapter_alias\x18\x14 \x01(\tB\x10\n\x0e_retained_mass*x\n\x0c\x46inishReason\x12\x1d\n\x19\x46INISH_REASON_UNSPECIFIED\x10\x00\x12\x16\n\x12\x46INISH_REASON_STOP\x10\x01\x12\x18\n\x14\x46INISH_REASON_LENGTH\x10\x02\x12\x17\n\x13\x46INISH_REASON_ABORT\x10\x03\x32z\n\x11GenerationService\x12\x65\n\x08Generate\x12*.lookaheadkv.generation.v1.GenerateRequest\x1a+.lookaheadkv.generation.v1.GenerateResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'protos.generation.v1.generation_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_FINISHREASON']._serialized_start=2142
-  _globals['_FINISHREASON']._serialized_end=2262
+  _globals['_FINISHREASON']._serialized_start=2764
+  _globals['_FINISHREASON']._serialized_end=2884
   _globals['_GENERATEREQUEST']._serialized_start=101
-  _globals['_GENERATEREQUEST']._serialized_end=404
-  _globals['_TOKENIDS']._serialized_start=406
-  _globals['_TOKENIDS']._serialized_end=429
-  _globals['_SAMPLINGPARAMS']._serialized_start=432
-  _globals['_SAMPLINGPARAMS']._serialized_end=686
-  _globals['_KVHINT']._serialized_start=688
-  _globals['_KVHINT']._serialized_end=805
-  _globals['_KVDIRECTIVE']._serialized_start=808
-  _globals['_KVDIRECTIVE']._serialized_end=1024
-  _globals['_GENERATERESPONSE']._serialized_start=1027
-  _globals['_GENERATERESPONSE']._serialized_end=1178
-  _globals['_GENERATECHUNK']._serialized_start=1180
-  _globals['_GENERATECHUNK']._serialized_end=1228
-  _globals['_GENERATECOMPLETE']._serialized_start=1231
-  _globals['_GENERATECOMPLETE']._serialized_end=1453
-  _globals['_USAGE']._serialized_start=1455
-  _globals['_USAGE']._serialized_end=1535
-  _globals['_KVREPORT']._serialized_start=1538
-  _globals['_KVREPORT']._serialized_end=2140
-  _globals['_GENERATIONSERVICE']._serialized_start=2264
-  _globals['_GENERATIONSERVICE']._serialized_end=2386
+  _globals['_GENERATEREQUEST']._serialized_end=449
+  _globals['_TOKENIDS']._serialized_start=451
+  _globals['_TOKENIDS']._serialized_end=474
+  _globals['_SAMPLINGPARAMS']._serialized_start=477
+  _globals['_SAMPLINGPARAMS']._serialized_end=731
+  _globals['_SLO']._serialized_start=733
+  _globals['_SLO']._serialized_end=820
+  _globals['_KVHINT']._serialized_start=823
+  _globals['_KVHINT']._serialized_end=994
+  _globals['_KVDIRECTIVE']._serialized_start=997
+  _globals['_KVDIRECTIVE']._serialized_end=1267
+  _globals['_GENERATERESPONSE']._serialized_start=1270
+  _globals['_GENERATERESPONSE']._serialized_end=1421
+  _globals['_GENERATECHUNK']._serialized_start=1423
+  _globals['_GENERATECHUNK']._serialized_end=1471
+  _globals['_GENERATECOMPLETE']._serialized_start=1474
+  _globals['_GENERATECOMPLETE']._serialized_end=1757
+  _globals['_USAGE']._serialized_start=1759
+  _globals['_USAGE']._serialized_end=1839
+  _globals['_BUDGETDECISION']._serialized_start=1842
+  _globals['_BUDGETDECISION']._serialized_end=2157
+  _globals['_KVREPORT']._serialized_start=2160
+  _globals['_KVREPORT']._serialized_end=2762
+  _globals['_GENERATIONSERVICE']._serialized_start=2886
+  _globals['_GENERATIONSERVICE']._serialized_end=3008
 # @@protoc_insertion_point(module_scope)

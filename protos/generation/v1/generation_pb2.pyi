@@ -22,7 +22,7 @@ FINISH_REASON_LENGTH: FinishReason
 FINISH_REASON_ABORT: FinishReason
 
 class GenerateRequest(_message.Message):
-    __slots__ = ("request_id", "model", "text", "token_ids", "sampling", "kv", "directive")
+    __slots__ = ("request_id", "model", "text", "token_ids", "sampling", "kv", "directive", "slo")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
     TEXT_FIELD_NUMBER: _ClassVar[int]
@@ -30,6 +30,7 @@ class GenerateRequest(_message.Message):
     SAMPLING_FIELD_NUMBER: _ClassVar[int]
     KV_FIELD_NUMBER: _ClassVar[int]
     DIRECTIVE_FIELD_NUMBER: _ClassVar[int]
+    SLO_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     model: str
     text: str
@@ -37,7 +38,8 @@ class GenerateRequest(_message.Message):
     sampling: SamplingParams
     kv: KvHint
     directive: KvDirective
-    def __init__(self, request_id: _Optional[str] = ..., model: _Optional[str] = ..., text: _Optional[str] = ..., token_ids: _Optional[_Union[TokenIds, _Mapping]] = ..., sampling: _Optional[_Union[SamplingParams, _Mapping]] = ..., kv: _Optional[_Union[KvHint, _Mapping]] = ..., directive: _Optional[_Union[KvDirective, _Mapping]] = ...) -> None: ...
+    slo: Slo
+    def __init__(self, request_id: _Optional[str] = ..., model: _Optional[str] = ..., text: _Optional[str] = ..., token_ids: _Optional[_Union[TokenIds, _Mapping]] = ..., sampling: _Optional[_Union[SamplingParams, _Mapping]] = ..., kv: _Optional[_Union[KvHint, _Mapping]] = ..., directive: _Optional[_Union[KvDirective, _Mapping]] = ..., slo: _Optional[_Union[Slo, _Mapping]] = ...) -> None: ...
 
 class TokenIds(_message.Message):
     __slots__ = ("ids",)
@@ -65,22 +67,32 @@ class SamplingParams(_message.Message):
     ignore_eos: bool
     def __init__(self, max_new_tokens: _Optional[int] = ..., temperature: _Optional[float] = ..., top_p: _Optional[float] = ..., top_k: _Optional[int] = ..., min_p: _Optional[float] = ..., stop: _Optional[_Iterable[str]] = ..., stop_token_ids: _Optional[_Iterable[int]] = ..., ignore_eos: _Optional[bool] = ...) -> None: ...
 
+class Slo(_message.Message):
+    __slots__ = ("ttft", "tpot")
+    TTFT_FIELD_NUMBER: _ClassVar[int]
+    TPOT_FIELD_NUMBER: _ClassVar[int]
+    ttft: _duration_pb2.Duration
+    tpot: _duration_pb2.Duration
+    def __init__(self, ttft: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., tpot: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+
 class KvHint(_message.Message):
-    __slots__ = ("policy", "budget_tokens", "keep_ratio", "adapter", "split_key")
+    __slots__ = ("policy", "budget_tokens", "keep_ratio", "adapter", "split_key", "min_retained_mass")
     POLICY_FIELD_NUMBER: _ClassVar[int]
     BUDGET_TOKENS_FIELD_NUMBER: _ClassVar[int]
     KEEP_RATIO_FIELD_NUMBER: _ClassVar[int]
     ADAPTER_FIELD_NUMBER: _ClassVar[int]
     SPLIT_KEY_FIELD_NUMBER: _ClassVar[int]
+    MIN_RETAINED_MASS_FIELD_NUMBER: _ClassVar[int]
     policy: str
     budget_tokens: int
     keep_ratio: float
     adapter: str
     split_key: str
-    def __init__(self, policy: _Optional[str] = ..., budget_tokens: _Optional[int] = ..., keep_ratio: _Optional[float] = ..., adapter: _Optional[str] = ..., split_key: _Optional[str] = ...) -> None: ...
+    min_retained_mass: float
+    def __init__(self, policy: _Optional[str] = ..., budget_tokens: _Optional[int] = ..., keep_ratio: _Optional[float] = ..., adapter: _Optional[str] = ..., split_key: _Optional[str] = ..., min_retained_mass: _Optional[float] = ...) -> None: ...
 
 class KvDirective(_message.Message):
-    __slots__ = ("policy", "budget_tokens", "sink_tokens", "recent_tokens", "reasons", "adapter", "split_key")
+    __slots__ = ("policy", "budget_tokens", "sink_tokens", "recent_tokens", "reasons", "adapter", "split_key", "min_retained_mass")
     POLICY_FIELD_NUMBER: _ClassVar[int]
     BUDGET_TOKENS_FIELD_NUMBER: _ClassVar[int]
     SINK_TOKENS_FIELD_NUMBER: _ClassVar[int]
@@ -88,6 +100,7 @@ class KvDirective(_message.Message):
     REASONS_FIELD_NUMBER: _ClassVar[int]
     ADAPTER_FIELD_NUMBER: _ClassVar[int]
     SPLIT_KEY_FIELD_NUMBER: _ClassVar[int]
+    MIN_RETAINED_MASS_FIELD_NUMBER: _ClassVar[int]
     policy: str
     budget_tokens: int
     sink_tokens: int
@@ -95,7 +108,8 @@ class KvDirective(_message.Message):
     reasons: _containers.RepeatedScalarFieldContainer[str]
     adapter: str
     split_key: str
-    def __init__(self, policy: _Optional[str] = ..., budget_tokens: _Optional[int] = ..., sink_tokens: _Optional[int] = ..., recent_tokens: _Optional[int] = ..., reasons: _Optional[_Iterable[str]] = ..., adapter: _Optional[str] = ..., split_key: _Optional[str] = ...) -> None: ...
+    min_retained_mass: float
+    def __init__(self, policy: _Optional[str] = ..., budget_tokens: _Optional[int] = ..., sink_tokens: _Optional[int] = ..., recent_tokens: _Optional[int] = ..., reasons: _Optional[_Iterable[str]] = ..., adapter: _Optional[str] = ..., split_key: _Optional[str] = ..., min_retained_mass: _Optional[float] = ...) -> None: ...
 
 class GenerateResponse(_message.Message):
     __slots__ = ("chunk", "complete")
@@ -114,18 +128,20 @@ class GenerateChunk(_message.Message):
     def __init__(self, text: _Optional[str] = ..., token_ids: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class GenerateComplete(_message.Message):
-    __slots__ = ("request_id", "finish_reason", "matched_stop", "usage", "kv")
+    __slots__ = ("request_id", "finish_reason", "matched_stop", "usage", "kv", "decision")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     FINISH_REASON_FIELD_NUMBER: _ClassVar[int]
     MATCHED_STOP_FIELD_NUMBER: _ClassVar[int]
     USAGE_FIELD_NUMBER: _ClassVar[int]
     KV_FIELD_NUMBER: _ClassVar[int]
+    DECISION_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     finish_reason: FinishReason
     matched_stop: str
     usage: Usage
     kv: KvReport
-    def __init__(self, request_id: _Optional[str] = ..., finish_reason: _Optional[_Union[FinishReason, str]] = ..., matched_stop: _Optional[str] = ..., usage: _Optional[_Union[Usage, _Mapping]] = ..., kv: _Optional[_Union[KvReport, _Mapping]] = ...) -> None: ...
+    decision: BudgetDecision
+    def __init__(self, request_id: _Optional[str] = ..., finish_reason: _Optional[_Union[FinishReason, str]] = ..., matched_stop: _Optional[str] = ..., usage: _Optional[_Union[Usage, _Mapping]] = ..., kv: _Optional[_Union[KvReport, _Mapping]] = ..., decision: _Optional[_Union[BudgetDecision, _Mapping]] = ...) -> None: ...
 
 class Usage(_message.Message):
     __slots__ = ("prompt_tokens", "completion_tokens", "cached_tokens")
@@ -136,6 +152,28 @@ class Usage(_message.Message):
     completion_tokens: int
     cached_tokens: int
     def __init__(self, prompt_tokens: _Optional[int] = ..., completion_tokens: _Optional[int] = ..., cached_tokens: _Optional[int] = ...) -> None: ...
+
+class BudgetDecision(_message.Message):
+    __slots__ = ("tenant", "requested_tokens", "granted_tokens", "rule", "reasons", "policy_generation", "predicted_ttft", "predicted_tpot", "queue_time")
+    TENANT_FIELD_NUMBER: _ClassVar[int]
+    REQUESTED_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    GRANTED_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    RULE_FIELD_NUMBER: _ClassVar[int]
+    REASONS_FIELD_NUMBER: _ClassVar[int]
+    POLICY_GENERATION_FIELD_NUMBER: _ClassVar[int]
+    PREDICTED_TTFT_FIELD_NUMBER: _ClassVar[int]
+    PREDICTED_TPOT_FIELD_NUMBER: _ClassVar[int]
+    QUEUE_TIME_FIELD_NUMBER: _ClassVar[int]
+    tenant: str
+    requested_tokens: int
+    granted_tokens: int
+    rule: str
+    reasons: _containers.RepeatedScalarFieldContainer[str]
+    policy_generation: int
+    predicted_ttft: _duration_pb2.Duration
+    predicted_tpot: _duration_pb2.Duration
+    queue_time: _duration_pb2.Duration
+    def __init__(self, tenant: _Optional[str] = ..., requested_tokens: _Optional[int] = ..., granted_tokens: _Optional[int] = ..., rule: _Optional[str] = ..., reasons: _Optional[_Iterable[str]] = ..., policy_generation: _Optional[int] = ..., predicted_ttft: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., predicted_tpot: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., queue_time: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
 
 class KvReport(_message.Message):
     __slots__ = ("policy", "prompt_tokens", "kept_tokens", "freed_tokens", "budget_tokens", "reasons", "retained_mass", "free_slots_before", "free_slots_after", "config_source", "config_version", "queue_time", "prefill_time", "scoring_time", "compaction_time", "ttft", "retractions", "adapter", "adapter_version", "adapter_alias")

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fprotos/runtime/v1/runtime.proto\x12\x16lookaheadkv.runtime.v1\"\x15\n\x13GetModelInfoRequest\"\xd0\x03\n\x14GetModelInfoResponse\x12\r\n\x05model\x18\x01 \x01(\t\x12\x13\n\x0b\x66ingerprint\x18\x02 \x01(\t\x12\x16\n\x0e\x63ontext_tokens\x18\x03 \x01(\x05\x12\x12\n\nvocab_size\x18\x04 \x01(\x05\x12\x0e\n\x06layers\x18\x05 \x01(\x05\x12\x10\n\x08kv_heads\x18\x06 \x01(\x05\x12\x10\n\x08head_dim\x18\x07 \x01(\x05\x12\x1a\n\x12kv_bytes_per_token\x18\x08 \x01(\x03\x12\x10\n\x08policies\x18\t \x03(\t\x12\x30\n\x07\x61\x64\x61pter\x18\n \x01(\x0b\x32\x1f.lookaheadkv.runtime.v1.Adapter\x12Q\n\x0bkernels_off\x18\x0b \x03(\x0b\x32<.lookaheadkv.runtime.v1.GetModelInfoResponse.KernelsOffEntry\x12\x35\n\x07\x61liases\x18\x0c \x03(\x0b\x32$.lookaheadkv.runtime.v1.AdapterAlias\x12\x17\n\x0floaded_adapters\x18\r \x03(\t\x1a\x31\n\x0fKernelsOffEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"n\n\x0c\x41\x64\x61pterAlias\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x30\n\x07\x61\x64\x61pter\x18\x02 \x01(\x0b\x32\x1f.lookaheadkv.runtime.v1.Adapter\x12\x0f\n\x07problem\x18\x03 \x01(\t\x12\r\n\x05share\x18\x04 \x01(\x01\"8\n\x07\x41\x64\x61pter\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x05\x12\x0e\n\x06sha256\x18\x03 \x01(\t\"\x10\n\x0eGetLoadRequest\"\x92\x01\n\x0fGetLoadResponse\x12\x18\n\x10running_requests\x18\x01 \x01(\x05\x12\x17\n\x0fqueued_requests\x18\x02 \x01(\x05\x12\x13\n\x0btotal_slots\x18\x03 \x01(\x05\x12\x12\n\nfree_slots\x18\x04 \x01(\x05\x12\x11\n\tin_flight\x18\x05 \x01(\x05\x12\x10\n\x08\x64raining\x18\x06 \x01(\x08\"\x0e\n\x0c\x44rainRequest\"\"\n\rDrainResponse\x12\x11\n\tin_flight\x18\x01 \x01(\x05\x32\xad\x02\n\x0eRuntimeService\x12i\n\x0cGetModelInfo\x12+.lookaheadkv.runtime.v1.GetModelInfoRequest\x1a,.lookaheadkv.runtime.v1.GetModelInfoResponse\x12Z\n\x07GetLoad\x12&.lookaheadkv.runtime.v1.GetLoadRequest\x1a\'.lookaheadkv.runtime.v1.GetLoadResponse\x12T\n\x05\x44rain\x12$.lookaheadkv.runtime.v1.DrainRequest\x1a%.lookaheadkv.runtime.v1.DrainResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fprotos/runtime/v1/runtime.proto\x12\x16lookaheadkv.runtime.v1\"\x15\n\x13GetModelInfoRequest\"\xd0\x03\n\x14GetModelInfoResponse\x12\r\n\x05model\x18\x01 \x01(\t\x12\x13\n\x0b\x66ingerprint\x18\x02 \x01(\t\x12\x16\n\x0e\x63ontext_tokens\x18\x03 \x01(\x05\x12\x12\n\nvocab_size\x18\x04 \x01(\x05\x12\x0e\n\x06layers\x18\x05 \x01(\x05\x12\x10\n\x08kv_heads\x18\x06 \x01(\x05\x12\x10\n\x08head_dim\x18\x07 \x01(\x05\x12\x1a\n\x12kv_bytes_per_token\x18\x08 \x01(\x03\x12\x10\n\x08policies\x18\t \x03(\t\x12\x30\n\x07\x61\x64\x61pter\x18\n \x01(\x0b\x32\x1f.lookaheadkv.runtime.v1.Adapter\x12Q\n\x0bkernels_off\x18\x0b \x03(\x0b\x32<.lookaheadkv.runtime.v1.GetModelInfoResponse.KernelsOffEntry\x12\x35\n\x07\x61liases\x18\x0c \x03(\x0b\x32$.lookaheadkv.runtime.v1.AdapterAlias\x12\x17\n\x0floaded_adapters\x18\r \x03(\t\x1a\x31\n\x0fKernelsOffEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"n\n\x0c\x41\x64\x61pterAlias\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x30\n\x07\x61\x64\x61pter\x18\x02 \x01(\x0b\x32\x1f.lookaheadkv.runtime.v1.Adapter\x12\x0f\n\x07problem\x18\x03 \x01(\t\x12\r\n\x05share\x18\x04 \x01(\x01\"8\n\x07\x41\x64\x61pter\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x05\x12\x0e\n\x06sha256\x18\x03 \x01(\t\"\x10\n\x0eGetLoadRequest\"\xb0\x01\n\x0fGetLoadResponse\x12\x18\n\x10running_requests\x18\x01 \x01(\x05\x12\x17\n\x0fqueued_requests\x18\x02 \x01(\x05\x12\x13\n\x0btotal_slots\x18\x03 \x01(\x05\x12\x12\n\nfree_slots\x18\x04 \x01(\x05\x12\x11\n\tin_flight\x18\x05 \x01(\x05\x12\x10\n\x08\x64raining\x18\x06 \x01(\x08\x12\x1c\n\x14max_running_requests\x18\x07 \x01(\x05\"\x0e\n\x0c\x44rainRequest\"\"\n\rDrainResponse\x12\x11\n\tin_flight\x18\x01 \x01(\x05\x32\xad\x02\n\x0eRuntimeService\x12i\n\x0cGetModelInfo\x12+.lookaheadkv.runtime.v1.GetModelInfoRequest\x1a,.lookaheadkv.runtime.v1.GetModelInfoResponse\x12Z\n\x07GetLoad\x12&.lookaheadkv.runtime.v1.GetLoadRequest\x1a\'.lookaheadkv.runtime.v1.GetLoadResponse\x12T\n\x05\x44rain\x12$.lookaheadkv.runtime.v1.DrainRequest\x1a%.lookaheadkv.runtime.v1.DrainResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -46,11 +46,11 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETLOADREQUEST']._serialized_start=719
   _globals['_GETLOADREQUEST']._serialized_end=735
   _globals['_GETLOADRESPONSE']._serialized_start=738
-  _globals['_GETLOADRESPONSE']._serialized_end=884
-  _globals['_DRAINREQUEST']._serialized_start=886
-  _globals['_DRAINREQUEST']._serialized_end=900
-  _globals['_DRAINRESPONSE']._serialized_start=902
-  _globals['_DRAINRESPONSE']._serialized_end=936
-  _globals['_RUNTIMESERVICE']._serialized_start=939
-  _globals['_RUNTIMESERVICE']._serialized_end=1240
+  _globals['_GETLOADRESPONSE']._serialized_end=914
+  _globals['_DRAINREQUEST']._serialized_start=916
+  _globals['_DRAINREQUEST']._serialized_end=930
+  _globals['_DRAINRESPONSE']._serialized_start=932
+  _globals['_DRAINRESPONSE']._serialized_end=966
+  _globals['_RUNTIMESERVICE']._serialized_start=969
+  _globals['_RUNTIMESERVICE']._serialized_end=1270
 # @@protoc_insertion_point(module_scope)

@@ -74,20 +74,22 @@ class GetLoadRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class GetLoadResponse(_message.Message):
-    __slots__ = ("running_requests", "queued_requests", "total_slots", "free_slots", "in_flight", "draining")
+    __slots__ = ("running_requests", "queued_requests", "total_slots", "free_slots", "in_flight", "draining", "max_running_requests")
     RUNNING_REQUESTS_FIELD_NUMBER: _ClassVar[int]
     QUEUED_REQUESTS_FIELD_NUMBER: _ClassVar[int]
     TOTAL_SLOTS_FIELD_NUMBER: _ClassVar[int]
     FREE_SLOTS_FIELD_NUMBER: _ClassVar[int]
     IN_FLIGHT_FIELD_NUMBER: _ClassVar[int]
     DRAINING_FIELD_NUMBER: _ClassVar[int]
+    MAX_RUNNING_REQUESTS_FIELD_NUMBER: _ClassVar[int]
     running_requests: int
     queued_requests: int
     total_slots: int
     free_slots: int
     in_flight: int
     draining: bool
-    def __init__(self, running_requests: _Optional[int] = ..., queued_requests: _Optional[int] = ..., total_slots: _Optional[int] = ..., free_slots: _Optional[int] = ..., in_flight: _Optional[int] = ..., draining: _Optional[bool] = ...) -> None: ...
+    max_running_requests: int
+    def __init__(self, running_requests: _Optional[int] = ..., queued_requests: _Optional[int] = ..., total_slots: _Optional[int] = ..., free_slots: _Optional[int] = ..., in_flight: _Optional[int] = ..., draining: _Optional[bool] = ..., max_running_requests: _Optional[int] = ...) -> None: ...
 
 class DrainRequest(_message.Message):
     __slots__ = ()

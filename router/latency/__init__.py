@@ -1,0 +1,1 @@
+"""How long a replica will take, learned from how long it took."""
