@@ -18,7 +18,6 @@ from protos.scorer.v1 import (
     scoring_config_pb2_grpc,
 )
 from scorer.adapters.cache import AdapterCache
-from scorer.adapters.redis_options import RedisOptions
 from scorer.config_file import ConfigError
 from scorer.config_source import ConfigSource
 from scorer.registry.collecting import collect_for_ever
@@ -32,6 +31,7 @@ from services.shared.health import Health
 from services.shared.interceptors import ErrorInterceptor, server_options
 from services.shared.lifecycle import background, listen, stop_event_on_signals, stop_gracefully
 from services.shared.logs import configure_logs
+from services.shared.redis.options import RedisOptions
 from services.shared.settings import load_settings, refuse_start
 
 logger = structlog.get_logger()

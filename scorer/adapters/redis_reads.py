@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 
 from scorer.adapters.errors import AdapterDamaged
 from scorer.adapters.manifest import WEIGHTS_FILE, Manifest
-from scorer.adapters.redis_commands import RedisCommands, text
 from scorer.adapters.redis_keys import INDEX, AdapterKeys, index_of
 from scorer.adapters.redis_records import REVISION, parse_alias, parse_events, parse_version
 from scorer.adapters.store_errors import EventsLost, NotInStore
@@ -20,6 +19,7 @@ from scorer.adapters.store_values import (
     VersionId,
     VersionInfo,
 )
+from services.shared.redis.commands import RedisCommands, text
 
 EVENTS_AT_ONCE = 100
 

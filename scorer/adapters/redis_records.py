@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from scorer.adapters.redis_commands import text
 from scorer.adapters.store_values import Alias, StoreEvent, VersionInfo
+from services.shared.redis.commands import text
 
 # no name of an alias
 REVISION = ":revision"

@@ -4,10 +4,7 @@ import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from scorer.adapters.redis_commands import RedisCommands
-from scorer.adapters.redis_connection import connect
 from scorer.adapters.redis_keys import AdapterKeys
-from scorer.adapters.redis_options import RedisOptions
 from scorer.adapters.redis_reads import RedisReads
 from scorer.adapters.redis_records import parse_alias
 from scorer.adapters.redis_uploads import RedisUploads
@@ -23,6 +20,12 @@ from scorer.adapters.store_values import (
     check_share,
     shares_exceeded,
 )
+from services.shared.redis.commands import RedisCommands
+from services.shared.redis.connection import connect
+from services.shared.redis.options import RedisOptions
+
+# whose scripts these are
+PACKAGE = "scorer.adapters"
 
 
 class RedisAdapterStore(RedisReads, RedisUploads):
@@ -96,7 +99,7 @@ async def open_redis_store(
     options: RedisOptions, limits: StoreLimits | None = None
 ) -> AsyncIterator[RedisAdapterStore]:
     """The store at `options.url`. Raises StoreUnavailable, StoreMisconfigured, and ValueError for a wrong URL."""
-    async with connect(options) as commands:
+    async with connect(options, PACKAGE) as commands:
         yield RedisAdapterStore(commands, limits or StoreLimits())
 
 

@@ -4,11 +4,11 @@ import asyncio
 import hashlib
 
 from scorer.adapters.errors import AdapterDamaged
-from scorer.adapters.redis_commands import RedisCommands
 from scorer.adapters.redis_keys import INDEX, AdapterKeys, index_of
 from scorer.adapters.redis_records import parse_version
 from scorer.adapters.store_errors import UploadIncomplete, VersionExists
 from scorer.adapters.store_values import AdapterId, StoreLimits, Upload, VersionInfo
+from services.shared.redis.commands import RedisCommands
 
 
 class RedisUploads:

@@ -15,25 +15,22 @@ StoreError
 Bytes that are not the published ones are an AdapterDamaged, as everywhere. Messages say what to do.
 """
 
+from services.shared.redis.errors import StoreError, StoreForbidden, StoreFull, StoreMisconfigured, StoreUnavailable
 
-class StoreError(Exception):
-    """The store did not do it."""
-
-
-class StoreUnavailable(StoreError):
-    """The store cannot be reached; the same call may succeed later."""
-
-
-class StoreFull(StoreError):
-    """The store has no memory left."""
-
-
-class StoreForbidden(StoreError):
-    """The store refuses this user or this command."""
-
-
-class StoreMisconfigured(StoreError):
-    """The store is set up in a way that loses adapters."""
+# those of any store in Redis belong to this list, too
+__all__ = [
+    "AliasMoved",
+    "EventsLost",
+    "NotInStore",
+    "StoreError",
+    "StoreForbidden",
+    "StoreFull",
+    "StoreMisconfigured",
+    "StoreUnavailable",
+    "UploadIncomplete",
+    "VersionExists",
+    "VersionInUse",
+]
 
 
 class NotInStore(StoreError):

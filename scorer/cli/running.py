@@ -15,9 +15,9 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
 from scorer.adapters.errors import AdapterError
-from scorer.adapters.redis_options import RedisOptions
 from scorer.adapters.store import AdapterStore
 from scorer.adapters.store_errors import StoreError
+from services.shared.redis.options import RedisOptions
 
 REFUSED = 1
 INTERRUPTED = 130

@@ -6,11 +6,11 @@ from typing import TypeVar
 
 import structlog
 
-from scorer.adapters.redis_options import RedisOptions
 from scorer.adapters.redis_store import open_redis_store
 from scorer.adapters.store import AdapterStore
 from scorer.adapters.store_errors import StoreError, StoreMisconfigured
 from services.shared.errors import FailedPrecondition, ServiceError, Unavailable
+from services.shared.redis.options import RedisOptions
 
 # a store that is back is used again after so long, at most
 CHECK_SECONDS = 1.0

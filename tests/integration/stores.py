@@ -7,9 +7,9 @@ from typing import Any
 import redis
 
 from scorer.adapters.redis_keys import INDEX, AdapterKeys
-from scorer.adapters.redis_options import RedisOptions
 from scorer.adapters.redis_store import RedisAdapterStore, open_redis_store
 from scorer.adapters.store_values import AdapterId, StoreLimits, VersionId
+from services.shared.redis.options import RedisOptions
 
 
 @asynccontextmanager

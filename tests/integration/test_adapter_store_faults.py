@@ -135,7 +135,7 @@ async def test_a_full_redis_refuses_and_shows_nothing_half(start_server):
         await publish_small(store, 1)
         with server.client() as client:
             client.config_set("maxmemory", client.info("memory")["used_memory"] + (6 << 20))
-            with pytest.raises(StoreFull, match="is full .*; raise maxmemory, or delete versions"):
+            with pytest.raises(StoreFull, match="is full .*; raise maxmemory, or delete what is not needed"):
                 await publish(store, upload, weights)
             assert [version.number for version in await store.versions(ADAPTER)] == [1]
 

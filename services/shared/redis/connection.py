@@ -11,9 +11,9 @@ from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel
 from redis.backoff import ExponentialWithJitterBackoff
 
-from scorer.adapters.redis_commands import RedisCommands
-from scorer.adapters.redis_options import RedisOptions
-from scorer.adapters.store_errors import StoreForbidden, StoreMisconfigured
+from services.shared.redis.commands import RedisCommands
+from services.shared.redis.errors import StoreForbidden, StoreMisconfigured
+from services.shared.redis.options import RedisOptions
 
 REQUIRED_POLICY = "noeviction"
 
@@ -21,12 +21,12 @@ logger = structlog.get_logger(__name__)
 
 
 @asynccontextmanager
-async def connect(options: RedisOptions) -> AsyncIterator[RedisCommands]:
-    """Commands to a Redis that keeps adapters. Raises StoreMisconfigured when it would delete them."""
+async def connect(options: RedisOptions, package: str) -> AsyncIterator[RedisCommands]:
+    """Commands to a Redis, with the scripts of `package`. Raises StoreMisconfigured when it would delete keys."""
     options = options.with_credentials_of_url()
     client, sentinel = _client(options)
     try:
-        commands = RedisCommands(client, options.without_secrets, options.timeout_seconds)
+        commands = RedisCommands(client, options.without_secrets, options.timeout_seconds, package)
         # so that a wrong password is not taken for a missing right
         await commands.call("PING")
         await check_policy(commands)
@@ -38,7 +38,7 @@ async def connect(options: RedisOptions) -> AsyncIterator[RedisCommands]:
 
 
 async def check_policy(commands: RedisCommands) -> None:
-    """Raises StoreMisconfigured when a full Redis would delete adapters; warns when it does not tell."""
+    """Raises StoreMisconfigured when a full Redis would delete keys; warns when it does not tell."""
     try:
         answer = await commands.call("CONFIG GET", "maxmemory-policy")
     except StoreForbidden as error:
@@ -50,7 +50,7 @@ async def check_policy(commands: RedisCommands) -> None:
         logger.warning("redis_policy_unknown", required=REQUIRED_POLICY, error="CONFIG GET gives no answer")
     elif policy != REQUIRED_POLICY:
         raise StoreMisconfigured(
-            f"maxmemory-policy: is {policy!r} at {commands.where}, so a full Redis would delete adapters; "
+            f"maxmemory-policy: is {policy!r} at {commands.where}, so a full Redis would delete what it keeps; "
             f"set it: CONFIG SET maxmemory-policy {REQUIRED_POLICY}, and in redis.conf"
         )
 

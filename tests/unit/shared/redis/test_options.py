@@ -12,10 +12,10 @@ from redis.exceptions import (
     TimeoutError,
 )
 
-from scorer.adapters.redis_commands import RedisCommands
-from scorer.adapters.redis_connection import check_policy
-from scorer.adapters.redis_options import RedisOptions
-from scorer.adapters.store_errors import StoreForbidden, StoreFull, StoreMisconfigured, StoreUnavailable
+from services.shared.redis.commands import RedisCommands
+from services.shared.redis.connection import check_policy
+from services.shared.redis.errors import StoreForbidden, StoreFull, StoreMisconfigured, StoreUnavailable
+from services.shared.redis.options import RedisOptions
 
 
 class FailingClient:
@@ -95,15 +95,17 @@ def test_given_credentials_win_over_those_of_the_url():
 )
 async def test_every_error_of_redis_is_one_of_ours(error, expected):
     with pytest.raises(expected, match="Redis at redis://a") as caught:
-        await RedisCommands(FailingClient(error), "redis://a", 1.0).call("GET", "key")
+        await RedisCommands(FailingClient(error), "redis://a", 1.0, "scorer.adapters").call("GET", "key")
     assert caught.value.__cause__ is error
 
 
 @pytest.mark.parametrize("answer", [{}, {"maxmemory-policy": "noeviction"}])
 async def test_a_redis_that_does_not_say_its_policy_is_used(answer):
-    await check_policy(RedisCommands(AnsweringClient(answer), "redis://a", 1.0))
+    await check_policy(RedisCommands(AnsweringClient(answer), "redis://a", 1.0, "scorer.adapters"))
 
 
 async def test_a_redis_that_deletes_keys_is_refused():
     with pytest.raises(StoreMisconfigured, match="volatile-ttl"):
-        await check_policy(RedisCommands(AnsweringClient({"maxmemory-policy": "volatile-ttl"}), "redis://a", 1.0))
+        await check_policy(
+            RedisCommands(AnsweringClient({"maxmemory-policy": "volatile-ttl"}), "redis://a", 1.0, "scorer.adapters")
+        )

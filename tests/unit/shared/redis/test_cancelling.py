@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from scorer.adapters.cancelling import cancelled_for_sure
+from services.shared.redis.cancelling import cancelled_for_sure
 
 
 async def loses_the_first_cancel(ended: list[str]) -> str:

@@ -1,0 +1,1 @@
+"""Redis or Valkey, as the adapters and the tenants' budgets are kept in it."""
