@@ -1,9 +1,21 @@
 """Hand-written stand-ins that keep the promises of the real thing."""
 
+import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 
+from router.tenants.store import (
+    AuditEntry,
+    Change,
+    NoPolicy,
+    Observation,
+    PolicyExists,
+    Snapshot,
+    StaleEtag,
+    StateMoved,
+    StoredPolicy,
+)
 from scorer.adapters.errors import AdapterDamaged
 from scorer.adapters.manifest import FileDigest
 from scorer.adapters.store_errors import (
@@ -195,6 +207,82 @@ class MemoryAdapterStore:
             if version.adapter == adapter:
                 since = None if version.number in needed else info.idle_since_ms or _now_ms()
                 self._versions[version] = replace(info, idle_since_ms=since)
+
+
+class MemoryPolicyStore:
+    """A `PolicyStore` in dictionaries. All events and routers are kept."""
+
+    def __init__(self) -> None:
+        self._policies: dict[str, StoredPolicy] = {}
+        self._generation = 0
+        self._audit: list[AuditEntry] = []
+        self._routers: dict[str, Observation] = {}
+        self._written = asyncio.Event()
+
+    async def snapshot(self) -> Snapshot:
+        return Snapshot(self._generation, tuple(stored for _, stored in sorted(self._policies.items())))
+
+    async def generation(self) -> int:
+        return self._generation
+
+    async def seed(self, contents: Mapping[str, str], author: str) -> None:
+        if self._generation or self._policies:
+            return
+        for tenant, content in contents.items():
+            self._put(Change(tenant, content, "", 0, author, "import"))
+
+    async def apply(self, change: Change) -> StoredPolicy | None:
+        stored = self._policies.get(change.tenant)
+        if stored and not change.etag:
+            raise PolicyExists(f"{change.tenant}: exists")
+        if change.etag and not stored:
+            raise NoPolicy(f"{change.tenant}: is not here")
+        if stored and stored.etag != change.etag:
+            raise StaleEtag(f"{change.tenant}: is at {stored.etag}")
+        if change.based_on != self._generation:
+            raise StateMoved(f"is at {self._generation}")
+        return self._put(change)
+
+    async def position(self) -> str:
+        return str(len(self._audit))
+
+    async def changes(self, after: str, timeout_seconds: float) -> str:
+        if after == str(len(self._audit)):
+            self._written.clear()
+            await asyncio.wait({asyncio.create_task(self._written.wait())}, timeout=timeout_seconds)
+        return str(len(self._audit))
+
+    async def audit(self, before: str, limit: int, tenant: str | None = None) -> tuple[AuditEntry, ...]:
+        older = self._audit[: int(before.split("-")[0]) - 1] if before else self._audit
+        return tuple([entry for entry in reversed(older) if tenant in (None, entry.tenant)][:limit])
+
+    async def observe(self, observation: Observation) -> None:
+        self._routers[observation.router] = replace(observation, time_ms=_now_ms())
+
+    async def observations(self) -> tuple[Observation, ...]:
+        return tuple(seen for _, seen in sorted(self._routers.items()))
+
+    def _put(self, change: Change) -> StoredPolicy | None:
+        before = self._policies.pop(change.tenant, None)
+        self._generation += 1
+        stored = None
+        if change.content is not None:
+            stored = StoredPolicy(change.tenant, change.content, self._generation, _now_ms(), change.author)
+            self._policies[change.tenant] = stored
+        self._audit.append(
+            AuditEntry(
+                f"{len(self._audit) + 1}-0",
+                _now_ms(),
+                change.author,
+                change.action,
+                change.tenant,
+                self._generation,
+                before.content if before else "",
+                change.content or "",
+            )
+        )
+        self._written.set()
+        return stored
 
 
 def _now_ms() -> int:

@@ -10,10 +10,6 @@ from scorer.adapters.store_errors import (
     EventsLost,
     NotInStore,
     StoreError,
-    StoreForbidden,
-    StoreFull,
-    StoreMisconfigured,
-    StoreUnavailable,
     UploadIncomplete,
     VersionExists,
     VersionInUse,
@@ -25,25 +21,20 @@ from services.shared.errors import (
     FailedPrecondition,
     InvalidArgument,
     NotFound,
-    PermissionDenied,
-    ResourceExhausted,
     ServiceError,
     Unavailable,
     Violation,
 )
+from services.shared.redis.statuses import STATUSES
 
 # of an adapter as of a resource
 RESOURCE = "adapter"
 # those whose sentence says it all
 SIMPLE: dict[type[StoreError], Callable[[str], ServiceError]] = {
-    StoreUnavailable: Unavailable,
+    **STATUSES,
     EventsLost: Unavailable,
-    # waiting does not help
-    StoreFull: ResourceExhausted,
-    StoreForbidden: PermissionDenied,
     AliasMoved: Aborted,
     VersionInUse: partial(FailedPrecondition, reason="VERSION_IN_USE"),
-    StoreMisconfigured: partial(FailedPrecondition, reason="STORE_MISCONFIGURED"),
 }
 
 

@@ -8,6 +8,7 @@ ServiceError
   Aborted               somebody else changed it first
   ResourceExhausted     too large, or over a quota
   Unavailable           draining, starting, or no runtime left; worth a retry
+  Unauthenticated       nobody can tell who calls
   PermissionDenied      this server, or its user, may not do that
   DataLoss              what is stored is not what was published
 """
@@ -109,6 +110,10 @@ class FailedPrecondition(Explained):
 
 class Aborted(ServiceError):
     code = code_pb2.ABORTED
+
+
+class Unauthenticated(ServiceError):
+    code = code_pb2.UNAUTHENTICATED
 
 
 class PermissionDenied(ServiceError):

@@ -16,6 +16,7 @@ SERVICER_MODULES = [
     "scorer.registry.servicer",
     "scorer.registry.feed_servicer",
     "router.servicer",
+    "router.tenants.servicer",
     "services.runtime.servicer",
 ]
 
