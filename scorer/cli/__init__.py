@@ -1,1 +1,1 @@
-"""The command `lookaheadkv`: what an operator does with adapters, by the same library as the registry's RPCs."""
+"""`lookaheadkv adapters`: what an operator does with adapters, by the same library as the registry's RPCs."""

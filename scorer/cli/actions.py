@@ -9,7 +9,7 @@ from scorer.adapters.publishing import AliasMove, OnProgress, publish
 from scorer.adapters.store import AdapterStore
 from scorer.adapters.store_values import AdapterId, Alias, VersionId, VersionInfo
 from scorer.adapters.watching import AdapterState, read_state
-from scorer.cli.running import Refused
+from services.shared.cli.running import Refused
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,10 @@ from scorer.cli.output import (
     alias_sentence,
     manifest_value,
     state_value,
-    tell,
     versions_table,
 )
 from scorer.cli.running import Where, progress, refusals, with_store
+from services.shared.cli.output import tell
 
 GOES_ON = "stopped; the same command goes on where it was"
 

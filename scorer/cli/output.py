@@ -1,32 +1,16 @@
-"""What a command prints: a table for people, JSON for programs."""
+"""What the commands print of adapters."""
 
-import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-import typer
-from rich.console import Console
 from rich.table import Table
 
 from scorer.adapters.manifest import Manifest
 from scorer.adapters.store_values import Alias, VersionInfo
 from scorer.adapters.watching import AdapterState
-
-PIPE_COLUMNS = 250
-
-
-def tell(value: Any, as_json: bool, for_people: Callable[[], Table | str]) -> None:
-    """Print `value` as JSON, or what people read."""
-    if as_json:
-        typer.echo(json.dumps(value, indent=2))
-        return
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        # what reads it would not find a name that is folded
-        console = Console(highlight=False, width=PIPE_COLUMNS)
-    console.print(for_people(), soft_wrap=True)
+from services.shared.cli.output import table_of
 
 
 def state_value(state: AdapterState) -> dict[str, Any]:
@@ -51,7 +35,7 @@ def manifest_value(manifest: Manifest) -> dict[str, Any]:
 
 def adapters_table(states: Sequence[AdapterState]) -> Table:
     """A row for each adapter."""
-    table = _table("adapter", "versions", "aliases", "newest", "model fingerprint")
+    table = table_of("adapter", "versions", "aliases", "newest", "model fingerprint")
     for state in states:
         newest = state.versions[-1]
         aliases = ", ".join(_arrow(alias) for alias in state.aliases.by_name.values())
@@ -63,7 +47,7 @@ def adapters_table(states: Sequence[AdapterState]) -> Table:
 
 def versions_table(state: AdapterState) -> Table:
     """A row for each version of an adapter."""
-    table = _table("version", "aliases", "size", "published", "needed")
+    table = table_of("version", "aliases", "size", "published", "needed")
     for info in state.versions:
         names = [_with_share(alias) for alias in state.aliases.by_name.values() if alias.version == info.number]
         table.add_row(str(info.number), ", ".join(names), _size(info.size_bytes), _time(info.created_ms), _needed(info))
@@ -75,13 +59,6 @@ def alias_sentence(alias: Alias) -> str:
     before = f", before {alias.previous}" if alias.previous else ""
     share = f", with {alias.share:.4g} of the requests for default" if alias.share else ""
     return f"{alias.name} is version {alias.version}{before}{share}"
-
-
-def _table(*columns: str) -> Table:
-    table = Table()
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    return table
 
 
 def _arrow(alias: Alias) -> str:

@@ -1,14 +1,11 @@
-"""How a command runs: the store it talks to, its progress, and its exit code.
-
-0 done · 1 refused, with one sentence on stderr · 2 wrong usage · 130 Ctrl-C
-"""
+"""How a command on adapters runs: the store it talks to, and its progress."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, contextmanager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn, TypeVar
+from typing import TypeVar
 
 import typer
 from rich.console import Console
@@ -17,18 +14,13 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from scorer.adapters.errors import AdapterError
 from scorer.adapters.store import AdapterStore
 from scorer.adapters.store_errors import StoreError
+from services.shared.cli.running import refusals as shared_refusals
 from services.shared.redis.options import RedisOptions
 
-REFUSED = 1
-INTERRUPTED = 130
 NO_URL = "is missing; name the store, e.g. redis://host:6379, or set LOOKAHEADKV_REDIS_URL"
 
 T = TypeVar("T")
 OpenStore = Callable[[RedisOptions], AbstractAsyncContextManager[AdapterStore]]
-
-
-class Refused(Exception):
-    """What was asked cannot be done; the sentence says why, and what can."""
 
 
 @dataclass(frozen=True)
@@ -64,21 +56,9 @@ def with_store(
     return answer
 
 
-@contextmanager
-def refusals(interrupted: str = "stopped") -> Iterator[None]:
+def refusals(interrupted: str = "stopped") -> AbstractContextManager[None]:
     """What is expected to fail in this block ends the process with a sentence and a code."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        leave(interrupted, INTERRUPTED)
-    except (Refused, StoreError, AdapterError, ValueError, OSError) as error:
-        leave(str(error), REFUSED)
-
-
-def leave(sentence: str, code: int) -> NoReturn:
-    """End the process."""
-    typer.echo(sentence, err=True)
-    raise typer.Exit(code)
+    return shared_refusals(StoreError, AdapterError, interrupted=interrupted)
 
 
 @contextmanager

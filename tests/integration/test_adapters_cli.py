@@ -19,7 +19,7 @@ SECONDS = 60
 
 
 def start(server: RedisServer, *args: object) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "scorer.cli.main", "adapters", *map(str, args)]
+    command = [sys.executable, "-m", "services.cli.main", "adapters", *map(str, args)]
     variables = os.environ | {"LOOKAHEADKV_REDIS_URL": server.url}
     pipe = subprocess.PIPE
     return subprocess.Popen(command, cwd=ROOT, env=variables, stdout=pipe, stderr=pipe, text=True)

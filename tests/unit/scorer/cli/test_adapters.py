@@ -11,7 +11,8 @@ from scorer.adapters.folder import read_files, save_folder
 from scorer.adapters.manifest import MANIFEST_FILE, WEIGHTS_FILE
 from scorer.adapters.shipped import FOLDER
 from scorer.adapters.store_errors import StoreUnavailable
-from scorer.cli.main import COMMANDS, build_app
+from scorer.cli.group import COMMANDS
+from services.cli.main import build_app
 from tests.fakes import MemoryAdapterStore
 
 SHIPPED = FOLDER / "SmolLM2-135M-Instruct"

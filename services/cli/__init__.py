@@ -1,0 +1,1 @@
+"""The command `lookaheadkv`: one group of commands for each part."""

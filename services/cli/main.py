@@ -1,0 +1,25 @@
+"""`lookaheadkv`: all groups of commands."""
+
+import typer
+
+from router.cli.group import build_group as tenants_group
+from scorer.adapters.redis_store import open_redis_store
+from scorer.cli.group import build_group as adapters_group
+from services.shared.logs import configure_logs
+
+
+def build_app() -> typer.Typer:
+    """All commands. Called with `obj`, which opens a store of adapters; a bug shows as a plain traceback."""
+    app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Tools for LookaheadKV.")
+    app.add_typer(adapters_group(), name="adapters")
+    app.add_typer(tenants_group(), name="tenants")
+    return app
+
+
+def main() -> None:
+    configure_logs("WARNING")
+    build_app()(obj=open_redis_store)
+
+
+if __name__ == "__main__":
+    main()

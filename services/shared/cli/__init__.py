@@ -1,0 +1,1 @@
+"""What all groups of the command `lookaheadkv` have in common."""
