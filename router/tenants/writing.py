@@ -64,8 +64,9 @@ class PolicyWriter:
                 stored = await store.apply(change)
             except StateMoved:
                 continue
-            name = resource_name(write.tenant)
-            logger.info("budget policy written", action=write.action, author=write.author, name=name)
+            # a write that was checked against a generation makes the next one
+            told = {"action": write.action, "author": write.author, "name": resource_name(write.tenant)}
+            logger.info("budget policy written", **told, generation=snapshot.generation + 1)
             return (stored, policy) if stored and policy else None
         raise StateMoved(f"{resource_name(write.tenant)}: other policies were written all the time; try again")
 

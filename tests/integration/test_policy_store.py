@@ -145,7 +145,8 @@ def test_redis_answers_as_memory_does(server: RedisServer) -> None:
 
 async def test_of_writes_with_one_etag_one_is_done(empty):
     async with open_policy_store(RedisOptions(empty.url)) as store:
-        first = await store.apply(Change("acme", "{}", "", 0, "root", "create"))
+        first = await _applied(store, Change("acme", "{}", "", 0, "root", "create"))
+        assert first
         changes = [Change("acme", f'{{"n":{n}}}', first.etag, 1, f"root {n}", "update") for n in range(8)]
         done = await asyncio.gather(*(_outcome(store.apply(change)) for change in changes))
         written = [stored for stored in done if isinstance(stored, StoredPolicy)]
@@ -159,6 +160,7 @@ async def test_streams_are_capped_and_a_silent_router_is_forgotten(empty):
         await store.observe(Observation("silent", 0, "redis", ""))
         stored = await store.apply(Change("acme", "{}", "", 0, "root", "create"))
         for number in range(1, 400):
+            assert stored
             stored = await store.apply(Change("acme", "{}", stored.etag, number, "root", "update"))
         await asyncio.sleep(0.3)
         await store.observe(Observation("talking", 0, "redis", ""))

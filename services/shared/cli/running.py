@@ -17,6 +17,9 @@ class Refused(Exception):
     """What was asked cannot be done; the sentence says why, and what can."""
 
 
+ALWAYS: tuple[type[Exception], ...] = (Refused, ValueError, OSError)
+
+
 @contextmanager
 def refusals(*expected: type[Exception], interrupted: str = "stopped") -> Iterator[None]:
     """What is expected to fail in this block ends the process with a sentence and a code."""
@@ -24,7 +27,7 @@ def refusals(*expected: type[Exception], interrupted: str = "stopped") -> Iterat
         yield
     except KeyboardInterrupt:
         leave(interrupted, INTERRUPTED)
-    except (Refused, ValueError, OSError, *expected) as error:
+    except expected + ALWAYS as error:
         leave(str(error), REFUSED)
 
 

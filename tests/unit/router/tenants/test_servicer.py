@@ -7,6 +7,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.rpc import error_details_pb2
 from grpc import StatusCode
 from grpc_status import rpc_status
+from structlog.testing import capture_logs
 
 from protos.router.v1 import tenant_budget_pb2 as pb
 from router.tenants.inheritance import resource_name
@@ -213,7 +214,9 @@ async def test_pages_are_in_order_and_hold_everything_once():
     async with serving() as (api, _):
         for name in ("c", "a", "cluster", "b"):
             await api.create(name, weight=1.0)
-        names, writes, token = [], [], ""
+        names: list[str] = []
+        writes: list[tuple[str, int, str, str]] = []
+        token = ""
         while not names or token:
             page = await api.call("ListTenantBudgets", pb.ListTenantBudgetsRequest(page_size=3, page_token=token))
             names += [item.name for item in page.budgets]
@@ -234,7 +237,8 @@ async def test_pages_are_in_order_and_hold_everything_once():
 
 async def test_the_audit_shows_before_and_after_and_no_key():
     async with serving() as (api, _):
-        made = await api.create("acme", weight=1.0)
+        with capture_logs() as logs:
+            made = await api.create("acme", weight=1.0)
         changed = await api.update(made, weight=2.0)
         await api.call("DeleteTenantBudget", pb.DeleteTenantBudgetRequest(name=made.name, etag=changed.etag))
         answer = await api.call("ListBudgetWrites", pb.ListBudgetWritesRequest(name=made.name))
@@ -244,7 +248,10 @@ async def test_the_audit_shows_before_and_after_and_no_key():
         ("update", one, two),
         ("create", "", one),
     ]
-    assert "Bearer" not in str(answer)
+    (line,) = [line for line in logs if line["event"] == "budget policy written"]
+    told = {name: line[name] for name in ("author", "action", "name", "generation")}
+    assert told == {"author": "root", "action": "create", "name": made.name, "generation": 1}
+    assert "Bearer" not in f"{answer} {logs}"
 
 
 async def test_without_a_store_everything_is_built_in_and_writes_are_refused():
