@@ -15,6 +15,7 @@ from services.shared.errors import (
     PermissionDenied,
     ResourceExhausted,
     ServiceError,
+    Unauthenticated,
     Unavailable,
     Violation,
 )
@@ -25,6 +26,7 @@ ERRORS = [
     (AlreadyExists("request_id", "x", "is in flight"), grpc.StatusCode.ALREADY_EXISTS),
     (FailedPrecondition("no engine"), grpc.StatusCode.FAILED_PRECONDITION),
     (Aborted("somebody else moved it"), grpc.StatusCode.ABORTED),
+    (Unauthenticated("no key"), grpc.StatusCode.UNAUTHENTICATED),
     (PermissionDenied("a reader"), grpc.StatusCode.PERMISSION_DENIED),
     (DataLoss("damaged"), grpc.StatusCode.DATA_LOSS),
     (ResourceExhausted("too large"), grpc.StatusCode.RESOURCE_EXHAUSTED),
