@@ -15,6 +15,8 @@ POLICY_NAMES = (FULL, *POLICIES)
 # those with lookahead rows, which an adapter makes; without one FALLBACK runs in their place
 ADAPTER_POLICIES = ("lookahead", "fused")
 FALLBACK = "window"
+# those that look with no rows at all, and so cannot predict what a budget would retain
+BLIND_POLICIES = ("streaming",)
 
 
 def load_policy(name: str) -> type[Policy]:

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Self
 
-from scorer.policies import ADAPTER_POLICIES, FALLBACK, FULL
+from scorer.policies import ADAPTER_POLICIES, BLIND_POLICIES, FALLBACK, FULL
 from services.runtime.adapter_table import Chosen
-from services.shared.generation import GenerateCall
+from services.shared.generation import Directive, GenerateCall
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,9 @@ class ScoringDefaults:
 class EvictionPlan:
     """Keep `budget_tokens` of the prompt per layer and KV head, chosen by `policy(**params)`.
 
-    `adapter` is the id of the one that scores; empty for the one that the engine started with.
+    `adapter` is the id of the one that scores; empty for the one that the engine started with. With
+    `min_retained_mass` the engine keeps as few as hold it by the policy's own prediction, not below `floor_tokens`, and
+    at most `budget_tokens`; where that leaves less than `min_evicted_tokens` to evict, the prompt stays whole.
     """
 
     policy: str
@@ -37,6 +39,9 @@ class EvictionPlan:
     recent_tokens: int
     trace_path: str = ""
     adapter: str = ""
+    min_retained_mass: float | None = None
+    floor_tokens: int = 0
+    min_evicted_tokens: int = 0
 
     def to_params(self) -> dict[str, Any]:
         """JSON-safe form, for the engine's own request parameters."""
@@ -52,7 +57,7 @@ class EvictionReport:
     """What the engine did with a plan. `skipped` says why nothing was evicted; empty when something was.
 
     `adapter` and its version are those that scored, empty and 0 when none did. `replaced` says why `window` scored in
-    place of the plan's policy.
+    place of the plan's policy, `choice` whether the mass or the cap decided; empty without a mass.
     """
 
     kept_tokens: int
@@ -65,6 +70,7 @@ class EvictionReport:
     adapter: str = ""
     adapter_version: int = 0
     replaced: str = ""
+    choice: str = ""
 
 
 @dataclass(frozen=True)
@@ -93,29 +99,30 @@ def decide(
     names the adapter, and a note of its choice is among the reasons.
     """
     asked, reasons = _asked_tokens(call, prompt_tokens)
-    directive = call.directive
-    policy = (directive.policy if directive else call.kv.policy) or defaults.policy
-    if lookahead_objection and policy in ADAPTER_POLICIES:
-        reasons = (f"{FALLBACK} in place of {policy}, for {lookahead_objection}", *reasons)
-        policy = FALLBACK
+    policy, mass, notes = _policy(call, defaults, lookahead_objection)
+    reasons = (*notes, *reasons)
     if policy == FULL:
         return Decision(None, asked or 0, (*reasons, "policy full keeps the whole prompt"))
-    if asked is None:
+    if asked is None and mass is None:
         return Decision(None, 0, (*reasons, "no budget was given, so the whole prompt is kept"))
-    sinks = _given(directive.sink_tokens if directive else None, defaults.sink_tokens)
-    recent = _given(directive.recent_tokens if directive else None, defaults.recent_tokens)
+    sinks, recent = _protected(call, defaults)
     floor = max(defaults.min_budget_tokens, sinks + recent)
-    budget = max(asked, floor)
-    if budget > asked:
+    # without a budget the prompt is the cap
+    budget = max(prompt_tokens if asked is None else asked, floor)
+    if asked is not None and budget > asked:
         reasons = (f"raised from {asked} to the floor of {floor} tokens", *reasons)
-    if prompt_tokens < budget + defaults.min_evicted_tokens:
-        why = f"a prompt of {prompt_tokens} tokens exceeds {budget} by less than {defaults.min_evicted_tokens}"
-        return Decision(None, asked, (f"{why}, so it is kept whole", *reasons))
+    fewest = budget if mass is None else floor
+    if prompt_tokens < fewest + defaults.min_evicted_tokens:
+        why = f"a prompt of {prompt_tokens} tokens exceeds {fewest} by less than {defaults.min_evicted_tokens}"
+        return Decision(None, asked or 0, (f"{why}, so it is kept whole", *reasons))
     plan = EvictionPlan(policy, dict(defaults.policy_params.get(policy, {})), budget, sinks, recent)
+    if mass is not None:
+        least_evicted = defaults.min_evicted_tokens
+        plan = replace(plan, min_retained_mass=mass, floor_tokens=floor, min_evicted_tokens=least_evicted)
     if adapter is None or policy not in ADAPTER_POLICIES:
-        return Decision(plan, asked, reasons)
+        return Decision(plan, asked or 0, reasons)
     reasons = (adapter.note, *reasons) if adapter.note else reasons
-    return Decision(replace(plan, adapter=adapter.id), asked, reasons, adapter.alias)
+    return Decision(replace(plan, adapter=adapter.id), asked or 0, reasons, adapter.alias)
 
 
 def adapter_gone(plan: EvictionPlan) -> str:
@@ -124,15 +131,36 @@ def adapter_gone(plan: EvictionPlan) -> str:
     return f"{FALLBACK} in place of {plan.policy}, for {name} is not loaded any more"
 
 
+def _policy(
+    call: GenerateCall, defaults: ScoringDefaults, lookahead_objection: str
+) -> tuple[str, float | None, tuple[str, ...]]:
+    """What scores, the mass that is to be retained by its prediction, and why either is not what was asked for."""
+    asked = call.directive or call.kv
+    policy, mass = asked.policy or defaults.policy, asked.min_retained_mass
+    if lookahead_objection and policy in ADAPTER_POLICIES:
+        return FALLBACK, mass, (f"{FALLBACK} in place of {policy}, for {lookahead_objection}",)
+    if mass is not None and policy in BLIND_POLICIES:
+        return policy, None, (f"min_retained_mass has no say, for {policy} looks at nothing and predicts no mass",)
+    return policy, mass, ()
+
+
+def _protected(call: GenerateCall, defaults: ScoringDefaults) -> tuple[int, int]:
+    """The sinks and the recent tokens that are always kept."""
+    given = call.directive or Directive()
+    return _given(given.sink_tokens, defaults.sink_tokens), _given(given.recent_tokens, defaults.recent_tokens)
+
+
 def _asked_tokens(call: GenerateCall, prompt_tokens: int) -> tuple[int | None, tuple[str, ...]]:
     if call.directive:
         return call.directive.budget_tokens, call.directive.reasons
-    if call.kv.budget_tokens:
-        return call.kv.budget_tokens, (f"the request asked for {call.kv.budget_tokens} tokens",)
-    if call.kv.keep_ratio:
-        tokens = max(1, int(call.kv.keep_ratio * prompt_tokens))
-        return tokens, (f"the request asked for a ratio of {call.kv.keep_ratio:g}: {tokens} tokens",)
-    return None, ()
+    hint = call.kv
+    mass = (f"the request asked for {hint.min_retained_mass:g} of the mass",) if hint.min_retained_mass else ()
+    if hint.budget_tokens:
+        return hint.budget_tokens, (f"the request asked for {hint.budget_tokens} tokens", *mass)
+    if hint.keep_ratio:
+        tokens = max(1, int(hint.keep_ratio * prompt_tokens))
+        return tokens, (f"the request asked for a ratio of {hint.keep_ratio:g}: {tokens} tokens", *mass)
+    return None, mass
 
 
 def _given(value: int | None, default: int) -> int:

@@ -48,7 +48,7 @@ def to_kv_report(
     done = finish.eviction or EvictionReport(prompt_tokens, skipped=_unevicted(decision, finish))
     evicted = decision.plan is not None and not done.skipped
     kept = done.kept_tokens if evicted else prompt_tokens
-    first = tuple(sentence for sentence in (done.skipped, done.replaced) if sentence)
+    first = tuple(sentence for sentence in (done.skipped, done.choice, done.replaced) if sentence)
     reasons = (*first, *decision.reasons)
     return generation_pb2.KvReport(
         policy=_policy(decision.plan, done) if decision.plan and evicted else FULL,

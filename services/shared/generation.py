@@ -43,6 +43,7 @@ class Hint(_Checked):
     keep_ratio: float | None = Field(None, gt=0, le=1)
     adapter: str = Field("", max_length=MAX_ADAPTER_CHARACTERS)
     split_key: str = Field("", max_length=MAX_KEY_CHARACTERS)
+    min_retained_mass: float | None = Field(None, gt=0, le=1)
 
 
 class Directive(_Checked):
@@ -55,6 +56,7 @@ class Directive(_Checked):
     reasons: tuple[str, ...] = ()
     adapter: str = Field("", max_length=MAX_ADAPTER_CHARACTERS)
     split_key: str = Field("", max_length=MAX_KEY_CHARACTERS)
+    min_retained_mass: float | None = Field(None, gt=0, le=1)
 
 
 class GenerateCall(_Checked):

@@ -28,7 +28,8 @@ def request(
     if eviction:
         directive = generation_pb2.KvDirective(
             policy=eviction.policy,
-            budget_tokens=eviction.budget,
+            budget_tokens=eviction.budget or None,
+            min_retained_mass=eviction.mass,
             sink_tokens=eviction.sinks,
             recent_tokens=eviction.recent,
             reasons=["the test asked for it"],

@@ -1,17 +1,21 @@
 """What `lookahead` and `fused` must keep, by the differentiable scoring pass that adapters are trained with."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from transformers import DynamicCache
 
 from scorer.adapters.weights import AdapterWeights
+from scorer.adaptive import budget_grid
 from scorer.policies import load_policy
 from scorer.policies.base import Observation
-from scorer.selection import select
+from scorer.selection import retained_mass, select
 from scorer.training.frozen_model import Prompt
 from scorer.training.rows_forward import LookaheadModel, by_kv_head
+
+# the runtime's floors without a scorer
+MIN_BUDGET, MIN_EVICTED = 64, 64
 
 
 class OfflineScorer:
@@ -51,4 +55,21 @@ class OfflineScorer:
     def keep(self, ids: Sequence[int], cache: DynamicCache, first_token: int, eviction: Any) -> torch.Tensor:
         """Kept positions [L, Hkv, K]."""
         scores = self.scores(ids, cache, first_token, eviction.policy)
-        return select(scores, eviction.budget, eviction.sinks, eviction.recent)
+
+        def keep(budget: int) -> torch.Tensor:
+            return select(scores, budget, eviction.sinks, eviction.recent)
+
+        return keep(eviction.budget) if eviction.mass is None else fewest(scores, eviction, keep)
+
+
+def fewest(predicted: torch.Tensor, eviction: Any, keep: Callable[[int], torch.Tensor]) -> torch.Tensor:
+    """What `keep` keeps with the smallest budget that holds the mass of `predicted` [L, Hkv, T], else with the largest.
+
+    Each budget is tried.
+    """
+    cap = eviction.budget or (predicted.shape[-1] - MIN_EVICTED) // eviction.page * eviction.page
+    for budget in budget_grid(max(MIN_BUDGET, eviction.sinks + eviction.recent), cap, eviction.page):
+        kept = keep(budget)
+        if retained_mass(predicted.double(), kept) >= eviction.mass:
+            break
+    return kept

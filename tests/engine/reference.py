@@ -14,12 +14,12 @@ from transformers import AutoModelForCausalLM, DynamicCache
 
 from scorer.adapters.weights import AdapterWeights
 from scorer.policies import ADAPTER_POLICIES
-from tests.engine.offline import OfflineScorer
+from tests.engine.offline import OfflineScorer, fewest
 
 
 @dataclass(frozen=True)
 class Eviction:
-    """As in the runtime's plan."""
+    """As in the runtime's plan. With a `mass` the budget is its cap, 0 for none."""
 
     policy: str
     budget: int
@@ -27,6 +27,8 @@ class Eviction:
     recent: int = 32
     window: int = 32
     pool: int = 5
+    mass: float | None = None
+    page: int = 1
 
 
 class Reference:
@@ -101,11 +103,18 @@ def keep(votes: torch.Tensor, tokens: int, eviction: Eviction, kv_heads: int) ->
         recent = torch.arange(tokens - eviction.budget + eviction.sinks, tokens)
         return torch.cat([torch.arange(eviction.sinks), recent]).expand(len(votes), kv_heads, -1)
     by_head = votes.mean(dim=2).unflatten(1, (kv_heads, -1)).mean(dim=2)  # [L, Hkv, T]
+    if eviction.mass is not None:
+        return fewest(by_head, eviction, lambda budget: keep(votes, tokens, fixed(eviction, budget), kv_heads))
     score = by_head.clone()
     prefix = tokens - eviction.window
     score[..., :prefix] = F.avg_pool1d(by_head[..., :prefix], eviction.pool, 1, eviction.pool // 2, False, False)
     score[..., : eviction.sinks] = score[..., tokens - eviction.recent :] = torch.inf
     return score.topk(eviction.budget, dim=-1).indices.sort(dim=-1).values
+
+
+def fixed(eviction: Eviction, budget: int) -> Eviction:
+    """The same with a budget in place of a mass."""
+    return replace(eviction, budget=budget, mass=None)
 
 
 def gather(cache: DynamicCache, kept: torch.Tensor) -> None:

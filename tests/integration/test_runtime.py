@@ -35,6 +35,22 @@ async def test_prompt_without_a_budget_is_kept_whole_and_says_why(start_runtime)
     assert complete.kv.reasons == ["no budget was given, so the whole prompt is kept"]
 
 
+async def test_mass_beside_a_budget_keeps_fewer_tokens_and_says_so_first(start_runtime):
+    request = generate_request(300, 5, budget_tokens=200)
+    request.kv.min_retained_mass = 0.9
+    async with Client(start_runtime().target) as client:
+        await client.ready()
+        _, complete = await client.answer(request)
+    kv = complete.kv
+    assert (kv.kept_tokens, kv.freed_tokens, kv.budget_tokens) == (110, 190, 200)
+    assert kv.retained_mass >= 0.9
+    assert list(kv.reasons) == [
+        "retained mass 0.904 reached 0.9 with 110 tokens, below the cap of 200",
+        "the request asked for 200 tokens",
+        "the request asked for 0.9 of the mass",
+    ]
+
+
 async def test_first_token_comes_alone_and_at_once_and_later_ones_share_messages(start_runtime):
     async with Client(start_runtime(tokens_per_second=200, RUNTIME_COALESCE_SECONDS=0.5).target) as client:
         await client.ready()

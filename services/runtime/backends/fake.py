@@ -10,9 +10,10 @@ from typing import Any, Self
 from scorer.adapters.errors import AdapterError
 from scorer.adapters.fingerprint import model_fingerprint, read_config
 from scorer.adapters.folder import read_folder
-from scorer.policies import ADAPTER_POLICIES
+from scorer.policies import ADAPTER_POLICIES, BLIND_POLICIES
 from services.runtime.adapter_table import Loaded, LocalAdapter
 from services.runtime.adapters import AdapterInfo, choose_adapter
+from services.runtime.adaptive import Choice, choose_budget, possible_budgets
 from services.runtime.backends.base import EngineFailed, EngineOutput, EngineRequest, Finish, Load, ModelInfo
 from services.runtime.backends.fake_pool import Lease, SlotPool
 from services.runtime.eviction import EvictionPlan, EvictionReport, adapter_gone
@@ -27,6 +28,8 @@ class FakeArgs:
     prefill_tokens_per_second: float = 1e6
     total_slots: int = 20_000
     max_running: int = 8
+    # a kept share r of a prompt retains r ** mass_exponent of the mass; the lower, the easier the prompts
+    mass_exponent: float = 0.1
     # to rehearse failures
     adapter_load_seconds: float = 0.0
     start_seconds: float = 0.0
@@ -112,21 +115,29 @@ class FakeBackend:
         """Nothing to stop."""
 
     def _evict(self, lease: Lease, plan: EvictionPlan) -> EvictionReport:
-        if lease.prompt_tokens <= plan.budget_tokens:
-            return EvictionReport(lease.prompt_tokens, skipped="the prompt is not longer than its budget")
-        kept_ratio = plan.budget_tokens / lease.prompt_tokens
+        prompt_tokens = lease.prompt_tokens
+        budgets = possible_budgets(plan, prompt_tokens)
+        if not budgets:
+            return EvictionReport(prompt_tokens, skipped="the prompt is not longer than its budget")
+        masses = [(tokens / prompt_tokens) ** self.args.mass_exponent for tokens in budgets]
+        choice = Choice(budgets[-1], masses[-1], "")
+        if plan.min_retained_mass is not None:
+            choice = choose_budget(plan, prompt_tokens, budgets, masses)
+        if choice.tokens is None:
+            return EvictionReport(prompt_tokens, skipped=choice.why)
         before = self._pool.free_slots
-        self._pool.shrink(lease, plan.budget_tokens)
+        self._pool.shrink(lease, choice.tokens)
         adapter = self._adapter(plan)
         gone = adapter is None and plan.policy in ADAPTER_POLICIES
         return EvictionReport(
-            plan.budget_tokens,
+            choice.tokens,
             before,
             self._pool.free_slots,
-            retained_mass=kept_ratio,
+            retained_mass=None if plan.policy in BLIND_POLICIES else choice.retained_mass,
             adapter=adapter.name if adapter else "",
             adapter_version=adapter.version if adapter else 0,
             replaced=adapter_gone(plan) if gone else "",
+            choice=choice.why,
         )
 
     def _adapter(self, plan: EvictionPlan) -> AdapterInfo | None:

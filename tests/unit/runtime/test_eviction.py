@@ -90,6 +90,52 @@ def test_prompt_barely_above_its_budget_is_kept_whole(prompt_tokens, evicts):
     assert ("so it is kept whole" in decision.reasons[0]) is not evicts
 
 
+def test_mass_beside_a_budget_makes_the_budget_a_cap():
+    decision = decide(call(Hint(budget_tokens=200, min_retained_mass=0.9)), 1000, DEFAULTS)
+    assert decision.plan == EvictionPlan(
+        "window", {}, 200, 4, 32, min_retained_mass=0.9, floor_tokens=64, min_evicted_tokens=64
+    )
+    assert decision.asked_tokens == 200
+    assert decision.reasons == ("the request asked for 200 tokens", "the request asked for 0.9 of the mass")
+
+
+@pytest.mark.parametrize("asked", [call(Hint(min_retained_mass=0.9)), call(directive=Directive(min_retained_mass=0.9))])
+def test_mass_without_a_budget_is_capped_by_the_prompt(asked):
+    decision = decide(asked, 1000, DEFAULTS)
+    assert decision.plan
+    assert (decision.plan.budget_tokens, decision.plan.min_retained_mass, decision.asked_tokens) == (1000, 0.9, 0)
+
+
+def test_mass_of_the_hint_is_not_that_of_a_directive():
+    plan = decide(call(Hint(min_retained_mass=0.9), Directive(budget_tokens=300)), 1000, DEFAULTS).plan
+    assert plan and plan.min_retained_mass is None
+
+
+@pytest.mark.parametrize(("prompt_tokens", "evicts"), [(127, False), (128, True)])
+def test_mass_may_keep_less_than_a_cap_that_a_prompt_barely_exceeds_but_not_less_than_the_floor(prompt_tokens, evicts):
+    decision = decide(call(Hint(budget_tokens=120, min_retained_mass=0.9)), prompt_tokens, DEFAULTS)
+    assert (decision.plan is not None) is evicts
+    assert (decision.reasons[0].startswith("a prompt of 127 tokens exceeds 64 by less than 64")) is not evicts
+
+
+def test_policy_that_looks_at_nothing_leaves_the_mass_out_and_says_so_first():
+    decision = decide(call(Hint(policy="streaming", budget_tokens=200, min_retained_mass=0.9)), 1000, DEFAULTS)
+    assert decision.plan == EvictionPlan("streaming", {}, 200, 4, 32)
+    assert decision.reasons[0] == "min_retained_mass has no say, for streaming looks at nothing and predicts no mass"
+
+
+def test_policy_that_looks_at_nothing_keeps_the_prompt_whole_without_a_budget():
+    decision = decide(call(Hint(policy="streaming", min_retained_mass=0.9)), 1000, DEFAULTS)
+    assert decision.plan is None
+    assert "no budget was given" in decision.reasons[-1]
+
+
+def test_mass_stays_when_window_takes_the_place_of_a_policy_that_cannot_look():
+    asked = call(Hint(policy="fused", min_retained_mass=0.9))
+    plan = decide(asked, 1000, DEFAULTS, "there is no adapter").plan
+    assert plan and (plan.policy, plan.min_retained_mass) == ("window", 0.9)
+
+
 @given(st.integers(1, 10**6), st.integers(1, 10**6), st.integers(0, 500), st.integers(0, 500))
 def test_plan_always_evicts_something_and_never_the_protected_tokens(prompt_tokens, budget, sinks, recent):
     directive = Directive(budget_tokens=budget, sink_tokens=sinks, recent_tokens=recent, reasons=("rule",))
@@ -100,5 +146,5 @@ def test_plan_always_evicts_something_and_never_the_protected_tokens(prompt_toke
 
 
 def test_plan_survives_the_way_through_json():
-    plan = EvictionPlan("window", {"pool_width": 7}, 100, 4, 32, trace_path="t")
+    plan = EvictionPlan("window", {"pool_width": 7}, 100, 4, 32, trace_path="t", min_retained_mass=0.95)
     assert EvictionPlan.from_params(json.loads(json.dumps(plan.to_params()))) == plan

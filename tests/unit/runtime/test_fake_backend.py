@@ -3,6 +3,7 @@
 import asyncio
 import json
 from contextlib import aclosing
+from dataclasses import replace
 
 import pytest
 
@@ -59,6 +60,40 @@ async def test_budget_shrinks_what_the_request_holds(tiny_model):
 async def test_prompt_within_its_budget_is_reported_as_skipped(tiny_model):
     outputs = await answer(await start(tiny_model), request(budget=100))
     assert finish(outputs).eviction == EvictionReport(100, skipped="the prompt is not longer than its budget")
+
+
+@pytest.mark.parametrize(
+    ("exponent", "kept", "first_word"), [(0.1, range(30, 60), "retained"), (0.9, [60], "the"), (0.0, [12], "retained")]
+)
+async def test_mass_is_held_by_fewer_tokens_of_an_easy_prompt_and_by_the_cap_of_a_hard_one(
+    tiny_model, exponent, kept, first_word
+):
+    backend = await start(tiny_model, mass_exponent=exponent)
+    asked = request(budget=60)
+    assert asked.plan
+    outputs = await answer(backend, replace(asked, plan=replace(asked.plan, min_retained_mass=0.9)))
+    report = finish(outputs).eviction
+    assert report and report.kept_tokens in kept
+    assert report.free_slots_after - report.free_slots_before == len(PROMPT) - report.kept_tokens
+    assert report.choice.startswith(first_word)
+    assert report.retained_mass == pytest.approx((report.kept_tokens / len(PROMPT)) ** exponent)
+
+
+async def test_prompt_whose_mass_no_budget_holds_stays_whole(tiny_model):
+    asked = request(budget=len(PROMPT))
+    assert asked.plan
+    outputs = await answer(await start(tiny_model), replace(asked, plan=replace(asked.plan, min_retained_mass=1.0)))
+    report = finish(outputs).eviction
+    assert report and report.kept_tokens == len(PROMPT)
+    assert "so the prompt of 100 tokens is kept whole" in report.skipped
+
+
+async def test_policy_that_looks_at_nothing_reports_no_mass(tiny_model):
+    asked = request(budget=60)
+    assert asked.plan
+    outputs = await answer(await start(tiny_model), replace(asked, plan=replace(asked.plan, policy="streaming")))
+    report = finish(outputs).eviction
+    assert report and report.retained_mass is None
 
 
 async def test_text_ends_before_the_stop_string(tiny_model):

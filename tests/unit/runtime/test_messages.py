@@ -54,6 +54,12 @@ def test_skipped_eviction_is_full_and_says_why_first():
     assert list(kv.reasons) == ["no room to compact", "asked"]
 
 
+def test_what_the_mass_or_the_cap_decided_is_said_first():
+    kv = report(eviction=EvictionReport(80, choice="the mass won", replaced="window in place of fused"))
+    assert list(kv.reasons) == ["the mass won", "window in place of fused", "asked"]
+    assert (kv.kept_tokens, kv.budget_tokens) == (80, 100)
+
+
 def test_request_that_ended_before_its_eviction_is_full_and_says_so():
     kv = report(reason="abort")
     assert (kv.policy, kv.kept_tokens) == ("full", 300)

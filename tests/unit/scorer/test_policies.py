@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from scorer.adapters.config import FUSION_COMPONENTS, FusionConfig
-from scorer.policies import ADAPTER_POLICIES, FALLBACK, POLICIES, load_policy
+from scorer.policies import ADAPTER_POLICIES, BLIND_POLICIES, FALLBACK, POLICIES, load_policy
 from scorer.policies.base import Observation, Rows
 from scorer.policies.fused import FusedPolicy
 from scorer.policies.lookahead import LookaheadPolicy
@@ -129,3 +129,7 @@ def test_fused_has_the_parameters_that_an_adapter_sets():
 def _pooled(mass, width):
     half = width // 2
     return torch.stack([mass[max(0, i - half) : i + half + 1].mean() for i in range(len(mass))])
+
+
+def test_blind_policies_are_those_that_ask_for_no_rows():
+    assert set(BLIND_POLICIES) == {name for name in POLICIES if not load_policy(name)().rows}

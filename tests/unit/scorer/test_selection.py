@@ -5,7 +5,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scorer.selection import retained_mass, select
+from scorer import selection
+from scorer.selection import retained_by_budget, retained_mass, select
 
 
 @st.composite
@@ -55,3 +56,58 @@ def test_retained_mass_is_the_share_on_kept_tokens():
     mass = torch.tensor([[[1.0, 2.0, 1.0], [0.0, 0.0, 4.0]]])
     kept = torch.tensor([[[1], [2]]])
     assert retained_mass(mass, kept) == pytest.approx(0.75)
+
+
+@st.composite
+def choices(draw):
+    """Scores with ties and a mass of another order, every budget that is possible, and the protected tokens."""
+    scores, budget, sinks, recent = draw(cases())
+    levels = draw(st.sampled_from([2, 5, 1000]))
+    mass = torch.rand(scores.shape).double().softmax(-1).float()
+    return (scores * levels).round(), mass, range(budget, scores.shape[-1] + 1), sinks, recent
+
+
+@given(choices())
+def test_mass_by_budget_is_the_retained_mass_of_each_selection(choice):
+    scores, mass, budgets, sinks, recent = choice
+    one_by_one = [retained_mass(mass.double(), select(scores, each, sinks, recent)) for each in budgets]
+    torch.testing.assert_close(retained_by_budget(*choice), torch.stack(one_by_one), rtol=1e-12, atol=0)
+
+
+@given(choices())
+def test_mass_by_budget_grows_with_the_budget_up_to_all_of_it(choice):
+    found = retained_by_budget(*choice)
+    assert (found.diff() >= 0).all()
+    assert found[-1] == 1
+
+
+def test_mass_by_budget_counts_sinks_and_recent_tokens_first():
+    mass = torch.tensor([[[0.25, 0.0, 0.5, 0.0, 0.25]]])
+    assert retained_by_budget(mass, mass, [2, 3], sink_tokens=1, recent_tokens=1).tolist() == [0.5, 1.0]
+
+
+def test_mass_by_budget_of_equal_scores_is_that_of_earlier_tokens():
+    mass = torch.tensor([[[0.5, 0.25, 0.125, 0.125]]])
+    assert retained_by_budget(torch.zeros(1, 1, 4), mass, [1, 2, 3], 0, 0).tolist() == [0.5, 0.75, 0.875]
+
+
+def test_mass_by_budget_does_not_see_what_lies_beside_a_slice():
+    torch.manual_seed(0)
+    padded = torch.rand(2, 3, 40)
+    prompt = padded[..., :30]
+    expected = retained_by_budget(prompt.contiguous(), prompt.contiguous(), [10, 20], 2, 4)
+    assert torch.equal(retained_by_budget(prompt, prompt, [10, 20], 2, 4), expected)
+
+
+def test_mass_by_budget_is_the_same_in_parts_of_layers(monkeypatch):
+    torch.manual_seed(0)
+    scores = torch.rand(5, 2, 40)
+    whole = retained_by_budget(scores, scores, [10, 20], 2, 4)
+    monkeypatch.setattr(selection, "SORTED_AT_ONCE", 2 * 2 * 40)
+    torch.testing.assert_close(retained_by_budget(scores, scores, [10, 20], 2, 4), whole)
+
+
+@pytest.mark.parametrize("budgets", [[4], [5, 11]])
+def test_mass_of_an_impossible_budget_is_refused_with_its_numbers(budgets):
+    with pytest.raises(ValueError, match=f"budget_tokens: {budgets[-1]} must be"):
+        retained_by_budget(torch.rand(1, 1, 10), torch.rand(1, 1, 10), budgets, 4, 1)

@@ -46,8 +46,10 @@ def test_every_field_arrives():
             stop_token_ids=[7],
             ignore_eos=True,
         ),
-        kv=pb.KvHint(policy="window", keep_ratio=0.5),
-        directive=pb.KvDirective(policy="window", budget_tokens=9, sink_tokens=0, recent_tokens=1, reasons=["r"]),
+        kv=pb.KvHint(policy="window", keep_ratio=0.5, min_retained_mass=0.9),
+        directive=pb.KvDirective(
+            policy="window", budget_tokens=9, sink_tokens=0, recent_tokens=1, reasons=["r"], min_retained_mass=0.75
+        ),
     )
     assert parse_generate(request) == GenerateCall(
         request_id="my-id_1.2",
@@ -63,8 +65,10 @@ def test_every_field_arrives():
             stop_token_ids=(7,),
             ignore_eos=True,
         ),
-        kv=Hint(policy="window", keep_ratio=0.5),
-        directive=Directive(policy="window", budget_tokens=9, sink_tokens=0, recent_tokens=1, reasons=("r",)),
+        kv=Hint(policy="window", keep_ratio=0.5, min_retained_mass=0.9),
+        directive=Directive(
+            policy="window", budget_tokens=9, sink_tokens=0, recent_tokens=1, reasons=("r",), min_retained_mass=0.75
+        ),
     )
 
 
@@ -95,6 +99,13 @@ def test_wrong_field_is_named(request_, field):
 @pytest.mark.parametrize("ratio", [0.0, -0.5, 1.01, math.nan, math.inf, -math.inf])
 def test_keep_ratio_lies_in_0_to_1_and_is_a_number(ratio):
     assert wrong_fields(pb.GenerateRequest(text="x", kv=pb.KvHint(keep_ratio=ratio))) == ["kv.keep_ratio"]
+
+
+@pytest.mark.parametrize("mass", [0.0, -0.5, 1.01, math.nan, math.inf, -math.inf])
+def test_retained_mass_lies_in_0_to_1_and_is_a_number(mass):
+    hint, directive = pb.KvHint(min_retained_mass=mass), pb.KvDirective(min_retained_mass=mass)
+    assert wrong_fields(pb.GenerateRequest(text="x", kv=hint)) == ["kv.min_retained_mass"]
+    assert wrong_fields(pb.GenerateRequest(text="x", directive=directive)) == ["directive.min_retained_mass"]
 
 
 @pytest.mark.parametrize(

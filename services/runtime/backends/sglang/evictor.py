@@ -1,9 +1,9 @@
-"""The end of a prefill: score the prompts that finished in this step, choose, compact, report."""
+"""The end of a prefill: the prompts that finished in this step are compacted to what was chosen, and reported."""
 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from http import HTTPStatus
 from pathlib import Path
@@ -14,11 +14,9 @@ import torch
 from safetensors.torch import save_file
 from sglang.srt.managers.schedule_batch import FINISH_ABORT
 
-from scorer.policies.base import Observation
-from scorer.selection import retained_mass, select
 from services.runtime.backends.sglang.adapter import adapters_of
-from services.runtime.backends.sglang.observe import batch_device, observe
-from services.runtime.backends.sglang.prefills import Job, by_adapter, finished_prefills, keep_whole
+from services.runtime.backends.sglang.choice import choose
+from services.runtime.backends.sglang.prefills import Job, finished_prefills, keep_whole
 from services.runtime.backends.sglang.report import PendingReport, Stopwatch
 from services.runtime.backends.sglang.request_state import PARAMS_KEY, state_of
 from services.runtime.backends.sglang.side_pass import RowGroup, embed, run_side_pass
@@ -44,7 +42,7 @@ def evict_finished_prefills(scheduler: Any, batch: Any) -> None:
 def _evict(scheduler: Any, batch: Any, jobs: Sequence[Job]) -> None:
     with on_forward_stream(scheduler):
         seq_lens, seq_lens_cpu = batch.seq_lens.clone(), batch.seq_lens_cpu.clone()
-        for job, kept, report in _choose(scheduler, jobs):
+        for job, kept, report in choose(scheduler, jobs):
             length = _carry_out(scheduler, job, kept, report)
             if length is not None:
                 seq_lens[job.index] = seq_lens_cpu[job.index] = length
@@ -59,49 +57,6 @@ def finish_reports(batch: Any) -> None:
         if state is not None and state.pending is not None:
             req.customized_info = {**(req.customized_info or {}), PARAMS_KEY: [state.pending.finish()]}
             state.pending = None
-
-
-def _choose(scheduler: Any, jobs: Sequence[Job]) -> Iterator[tuple[Job, torch.Tensor, PendingReport]]:
-    """Each job with the positions it keeps, [L, Hkv, K] int64 on the device. Jobs that cannot be scored stay whole."""
-    device = batch_device(scheduler)
-    for job in jobs:
-        if job.state.kept is not None:
-            yield job, job.state.kept.to(device, torch.int64, non_blocking=True), PendingReport(0)
-    for job, seen, watch in _observed(scheduler, [job for job in jobs if job.state.kept is None]):
-        try:
-            kept, retained = _select(job, seen)
-        except Exception as error:
-            logger.exception("selection failed", request=job.req.rid)
-            keep_whole(job.req, job.state, f"selection failed: {error}")
-            continue
-        report = PendingReport(job.budget_tokens, retained_mass=retained, scoring=watch, replaced=job.state.replaced)
-        if job.adapter:
-            report = replace(report, adapter=job.adapter.name, adapter_version=job.adapter.version)
-        yield job, kept, report
-
-
-def _observed(scheduler: Any, jobs: Sequence[Job]) -> list[tuple[Job, Observation, Stopwatch | None]]:
-    """What the rows of each job saw, in one pass for each adapter; all of it before anything changes."""
-    seen: list[tuple[Job, Observation, Stopwatch | None]] = []
-    for together in by_adapter(jobs):
-        try:
-            observations, watch = observe(scheduler, together)
-        except Exception as error:
-            logger.exception("scoring pass failed", requests=[job.req.rid for job in together])
-            for job in together:
-                keep_whole(job.req, job.state, f"scoring failed: {error}")
-            continue
-        seen += [(job, observation, watch) for job, observation in zip(together, observations, strict=True)]
-    return seen
-
-
-def _select(job: Job, seen: Observation) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """The positions to keep, [L, Hkv, K], and the share of what the policy predicts that lies on them."""
-    plan, scores = job.state.plan, job.policy.score(seen)
-    kept = select(scores, job.budget_tokens, plan.sink_tokens, plan.recent_tokens)
-    # scores of lookahead rows are shares of the answer's attention; those of others are only good for their order
-    predicted = scores if job.policy.rows.lookahead else seen.window_mass
-    return kept, None if predicted is None else retained_mass(predicted, kept)
 
 
 def _carry_out(scheduler: Any, job: Job, kept: torch.Tensor, report: PendingReport) -> int | None:

@@ -11,8 +11,9 @@ import torch
 
 from scorer.policies import FALLBACK, load_policy
 from scorer.policies.base import Policy
+from services.runtime.adaptive import possible_budgets
 from services.runtime.backends.sglang.adapter import Adapters, LoadedAdapter, adapters_of
-from services.runtime.backends.sglang.report import PendingReport
+from services.runtime.backends.sglang.report import PendingReport, Stopwatch
 from services.runtime.backends.sglang.request_state import RequestState, state_of
 from services.runtime.eviction import EvictionPlan, adapter_gone
 
@@ -23,14 +24,15 @@ logger = structlog.get_logger()
 class Job:
     """One request whose last prefill chunk ran in this step; `index` is its place in the batch.
 
-    `adapter` is the one whose lookahead rows the policy asks for, None when it asks for none.
+    `budgets` in whole pages, ascending: several where the mass that each would retain decides. `adapter` is the one
+    whose lookahead rows the policy asks for, None when it asks for none.
     """
 
     index: int
     req: Any
     state: RequestState
     policy: Policy
-    budget_tokens: int
+    budgets: tuple[int, ...]
     adapter: LoadedAdapter | None
 
     @property
@@ -69,14 +71,14 @@ def finished_prefills(scheduler: Any, batch: Any) -> Iterator[Job]:
         current = _adapter(state, adapters)
         try:
             policy = _policy(state.plan, current)
-            budget = _budget(state.plan, len(req.origin_input_ids), page)
+            budgets = _budgets(state.plan, len(req.origin_input_ids), page)
             # a choice that was made before a retraction stands, whatever could be scored now
             if state.kept is None:
                 _check_rows(state, policy, len(req.origin_input_ids), current)
         except CannotScore as error:
             keep_whole(req, state, str(error))
             continue
-        yield Job(index, req, state, policy, budget, current if policy.rows.lookahead else None)
+        yield Job(index, req, state, policy, budgets, current if policy.rows.lookahead else None)
 
 
 def by_adapter(jobs: Sequence[Job]) -> list[list[Job]]:
@@ -89,10 +91,15 @@ def by_adapter(jobs: Sequence[Job]) -> list[list[Job]]:
 
 
 def keep_whole(req: Any, state: RequestState, why: str) -> None:
-    """Settle this prefill without evicting anything; the report says why."""
-    state.settled, state.first_token = True, None
-    state.pending = PendingReport(len(req.origin_input_ids), skipped=why)
+    """Settle this prefill without evicting anything, against the plan; log and report say why."""
+    settle_whole(req, state, why)
     logger.warning("KV kept whole", request=req.rid, why=why)
+
+
+def settle_whole(req: Any, state: RequestState, why: str, scoring: Stopwatch | None = None) -> None:
+    """Settle this prefill without evicting anything, as the plan allows; the report says why."""
+    state.settled, state.first_token = True, None
+    state.pending = PendingReport(len(req.origin_input_ids), scoring=scoring, skipped=why)
 
 
 def _prefill_is_complete(req: Any, state: RequestState) -> bool:
@@ -120,11 +127,11 @@ def _adapter(state: RequestState, adapters: Adapters) -> LoadedAdapter | None:
     return adapter
 
 
-def _budget(plan: EvictionPlan, prompt_tokens: int, page: int) -> int:
-    budget = -(-plan.budget_tokens // page) * page
-    if budget + page > prompt_tokens:
+def _budgets(plan: EvictionPlan, prompt_tokens: int, page: int) -> tuple[int, ...]:
+    budgets = possible_budgets(plan, prompt_tokens, page)
+    if not budgets:
         raise CannotScore(f"the budget in whole pages of {page} leaves nothing to evict")
-    return budget
+    return budgets
 
 
 def _check_rows(state: RequestState, policy: Policy, prompt_tokens: int, adapter: LoadedAdapter | None) -> None:

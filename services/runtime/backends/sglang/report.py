@@ -44,13 +44,14 @@ class PendingReport:
     kept_tokens: int
     free_slots_before: int = 0
     free_slots_after: int = 0
-    retained_mass: torch.Tensor | None = None
+    retained_mass: torch.Tensor | float | None = None
     scoring: Stopwatch | None = None
     compaction: Stopwatch | None = None
     skipped: str = ""
     adapter: str = ""
     adapter_version: int = 0
     replaced: str = ""
+    choice: str = ""
 
     def finish(self) -> dict[str, Any]:
         """The `EvictionReport` as a plain dictionary; waits for the device."""
@@ -65,5 +66,6 @@ class PendingReport:
             adapter=self.adapter,
             adapter_version=self.adapter_version,
             replaced=self.replaced,
+            choice=self.choice,
         )
         return asdict(report)
