@@ -12,6 +12,8 @@ RULES = {
     "request_hint": "router.budgets.request_hint:RequestHintRule",
     "tenant_cap": "router.budgets.tenant_cap:TenantCapRule",
     "resident_quota": "router.budgets.resident_quota:ResidentQuotaRule",
+    "slo": "router.budgets.slo:SloRule",
+    "load": "router.budgets.load:LoadRule",
 }
 # the rule that the tenant's `on_conflict` is about
 SLO = "slo"
