@@ -109,9 +109,8 @@ eval: install ## measure what eviction changes on held-out prompts, with interva
 cost: install ## time scoring, drafts and compaction beside prefill, over prompt lengths, into build/reports
 	@model="$(MODEL)"; $(BIN)/python -m scorer.evaluation cost --model "$${model:-$$($(BIN)/python -m services.local.model)}" $(ARGS)
 
-# the servers are started by fork and exec, at which gRPC's own log has nothing to say
 bench-router: install ## measure the router's SLO attainment, fairness and cost before four fake runtimes, into build/reports
-	@GRPC_VERBOSITY=ERROR $(BIN)/python -m services.bench.router.main $(ARGS)
+	@$(BIN)/python -m services.bench.router.main $(ARGS)
 
 $(PEERS_LOCKED):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$(PYTHON): $(OLD_PYTHON)" >&2; exit 1; }

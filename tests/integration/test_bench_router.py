@@ -12,7 +12,7 @@ FIGURES = {"slo_attainment", "slo_attainment_fixed", "jain", "added_ms_p50", "ad
 
 def test_a_small_benchmark_reports_every_figure(tmp_path):
     command = [sys.executable, "-m", "services.bench.router.main", "--requests", "40", "--seconds", "0.5", "--json"]
-    environment = os.environ | {"LOOKAHEADKV_BUILD_DIR": str(tmp_path), "GRPC_VERBOSITY": "ERROR"}
+    environment = os.environ | {"LOOKAHEADKV_BUILD_DIR": str(tmp_path)}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     report = json.loads(done.stdout)

@@ -1,7 +1,7 @@
 """A router before runtimes on the fake engine, all real processes on this machine."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,42 +39,66 @@ class Fleet:
     runtimes: tuple[str, ...]
     processes: tuple[ServerProcess, ...]
 
+    @property
+    def router_log(self) -> Path:
+        """A line for each request, among others."""
+        return self.processes[-1].log
+
     def check(self) -> None:
         """Raise ProcessFailed when a process has ended."""
         for process in self.processes:
             process.check()
 
 
+@dataclass(frozen=True)
+class FleetSpec:
+    """The engine's arguments of all four runtimes, and what is added to the environment of each process."""
+
+    name: str
+    engine_args: Mapping[str, Any]
+    variables: Mapping[str, str]
+
+
 @contextmanager
-def local_fleet(
-    name: str,
-    engine_args: Mapping[str, Any],
-    settings: LocalSettings,
-    console: Console,
-    variables: Mapping[str, str] | None = None,
-) -> Iterator[Fleet]:
-    """Four runtimes and a router, ready; `variables` is added to the environment of each. Raises ProcessFailed."""
-    folder = (settings.build_dir / "bench" / name).resolve()
+def local_fleets(fleets: Sequence[FleetSpec], settings: LocalSettings, console: Console) -> Iterator[tuple[Fleet, ...]]:
+    """These fleets, ready. Raises ProcessFailed.
+
+    All at once, because a process that has used gRPC must not be forked: gRPC may abort its child before it begins.
+    """
+    folder = (settings.build_dir / "bench").resolve()
     model_path = _write_model(folder / "model")
-    ports = free_ports(RUNTIMES + 1)
-    generation = service_name(generation_pb2.DESCRIPTOR, "GenerationService")
-    common = {"RUNTIME_BACKEND": "fake", "RUNTIME_SCORER_TARGET": "127.0.0.1:1", "RUNTIME_MODEL_PATH": model_path}
-    arguments = common | {"RUNTIME_ENGINE_ARGS": json.dumps(dict(engine_args))}
+    specs = [spec for fleet in fleets for spec in _specs(fleet, model_path)]
+    with running(specs, folder, settings, console) as processes:
+        starts = range(0, len(processes), RUNTIMES + 1)
+        yield tuple(_fleet(processes[start : start + RUNTIMES + 1]) for start in starts)
+
+
+def _fleet(processes: tuple[ServerProcess, ...]) -> Fleet:
+    *runtimes, router = (process.spec.target for process in processes)
+    return Fleet(router, tuple(runtimes), processes)
+
+
+def _specs(fleet: FleetSpec, model_path: Path) -> list[ServerSpec]:
+    """The runtimes, and then the router that is told where they listen."""
+    *ports, router_port = free_ports(RUNTIMES + 1)
+    common = {
+        "RUNTIME_BACKEND": "fake",
+        "RUNTIME_SCORER_TARGET": "127.0.0.1:1",
+        "RUNTIME_MODEL_PATH": model_path,
+        "RUNTIME_ENGINE_ARGS": json.dumps(dict(fleet.engine_args)),
+    }
     runtimes = [
-        ServerSpec(
-            f"runtime-{number}",
-            "services.runtime.main",
-            generation,
-            port,
-            as_texts(arguments | {"RUNTIME_PORT": port}, variables or {}),
-        )
-        for number, port in enumerate(ports[1:])
+        _spec(f"{fleet.name}-runtime-{number}", "services.runtime.main", port, common | {"RUNTIME_PORT": port}, fleet)
+        for number, port in enumerate(ports)
     ]
-    targets = tuple(spec.target for spec in runtimes)
-    own = {"ROUTER_PORT": ports[0], "ROUTER_MODEL_PATH": model_path, "ROUTER_TARGETS": ",".join(targets)}
-    router = ServerSpec("router", "router.main", generation, ports[0], as_texts(own, variables or {}))
-    with running([*runtimes, router], folder, settings, console) as processes:
-        yield Fleet(router.target, targets, processes)
+    targets = ",".join(spec.target for spec in runtimes)
+    own = {"ROUTER_PORT": router_port, "ROUTER_MODEL_PATH": model_path, "ROUTER_TARGETS": targets}
+    return [*runtimes, _spec(f"{fleet.name}-router", "router.main", router_port, own, fleet)]
+
+
+def _spec(name: str, module: str, port: int, own: Mapping[str, object], fleet: FleetSpec) -> ServerSpec:
+    generation = service_name(generation_pb2.DESCRIPTOR, "GenerationService")
+    return ServerSpec(name, module, generation, port, as_texts(own, fleet.variables))
 
 
 def _write_model(folder: Path) -> Path:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import uvloop
@@ -18,10 +19,10 @@ from rich.progress import (
 
 from services.bench.router import overhead
 from services.bench.router.client import Build, replay, with_fixed, with_slo
-from services.bench.router.fairness import FLOOD_FACTOR, Fairness, flood_trace, measure_fairness
-from services.bench.router.fleet import Fleet, local_fleet
+from services.bench.router.fairness import FLOOD_FACTOR, flood_trace, measure_fairness
+from services.bench.router.fleet import Fleet, FleetSpec, local_fleets
 from services.bench.router.metrics import Served
-from services.bench.router.overhead import Overhead, measure_overhead
+from services.bench.router.overhead import measure_overhead
 from services.bench.router.plan import Plan
 from services.bench.router.results import FIXED, REAL, SIMULATED, SLO, Results
 from services.bench.router.simulation import Simulation, same_memory_tokens
@@ -42,18 +43,37 @@ def run(plan: Plan, settings: LocalSettings, console: Console) -> tuple[Results,
     by_rule = Simulation(plan.profile).run(trace)
     budget_tokens = same_memory_tokens(trace, sum(one.kept_tokens for one in by_rule) / len(trace))
     fixed = Simulation(plan.profile, fixed_tokens=budget_tokens).run(trace)
-    with local_fleet("trace", plan.profile.engine_args(), settings, console, TRACE_VARIABLES) as fleet:
-        real = {
-            (SLO, REAL): _replay("SLO rule", fleet, trace, with_slo(), console),
-            (FIXED, REAL): _replay("fixed budget", fleet, trace, with_fixed(budget_tokens), console),
-        }
-        fairness = _fairness(plan, fleet, console)
-    costs = _overhead(plan, settings, console)
-    served = {**real, (SLO, SIMULATED): by_rule, (FIXED, SIMULATED): fixed}
-    return Results(served, fairness, costs), budget_tokens
+    fleets = (
+        FleetSpec("trace", plan.profile.engine_args(), TRACE_VARIABLES),
+        FleetSpec("overhead", overhead.ENGINE_ARGS, overhead.VARIABLES),
+    )
+    with local_fleets(fleets, settings, console) as (modelled, fast):
+        # one loop for all, because grpc.aio is lost without its first one
+        results = uvloop.run(_measure(plan, modelled, fast, budget_tokens, console))
+    simulated = {(SLO, SIMULATED): by_rule, (FIXED, SIMULATED): fixed}
+    return replace(results, served={**results.served, **simulated}), budget_tokens
 
 
-def _replay(title: str, fleet: Fleet, trace: Sequence[Arrival], build: Build, console: Console) -> list[Served]:
+async def _measure(plan: Plan, modelled: Fleet, fast: Fleet, budget_tokens: int, console: Console) -> Results:
+    trace = plan.trace()
+    real = {
+        (SLO, REAL): await _replay("SLO rule", modelled, trace, with_slo(), console),
+        (FIXED, REAL): await _replay("fixed budget", modelled, trace, with_fixed(budget_tokens), console),
+    }
+    # as many requests as the flood needs for the time
+    requests = max(2, int(FLOOD_PER_SECOND * (2 + FLOOD_FACTOR) * plan.seconds))
+    flood = flood_trace(requests, plan.seed, FLOOD_PER_SECOND)
+    with _progress("one tenant floods", flood[-1].at_seconds, console) as advance:
+        fairness = await _ticking(measure_fairness(modelled.router, flood), advance)
+    modelled.check()
+    # calls in turn, then streams
+    with _progress("what the router adds", 2 * plan.seconds, console) as advance:
+        costs = await _ticking(measure_overhead(fast, plan.seconds), advance)
+    fast.check()
+    return Results(real, fairness, costs)
+
+
+async def _replay(title: str, fleet: Fleet, trace: Sequence[Arrival], build: Build, console: Console) -> list[Served]:
     served: list[Served] = []
     with _progress(title, len(trace), console) as advance:
 
@@ -61,28 +81,9 @@ def _replay(title: str, fleet: Fleet, trace: Sequence[Arrival], build: Build, co
             served.append(one)
             advance(1)
 
-        uvloop.run(replay(fleet.router, trace, build, add))
+        await replay(fleet.router, trace, build, add)
     fleet.check()
     return served
-
-
-def _fairness(plan: Plan, fleet: Fleet, console: Console) -> Fairness:
-    # as many requests as the flood needs for the time
-    requests = max(2, int(FLOOD_PER_SECOND * (2 + FLOOD_FACTOR) * plan.seconds))
-    trace = flood_trace(requests, plan.seed, FLOOD_PER_SECOND)
-    with _progress("one tenant floods", trace[-1].at_seconds, console) as advance:
-        found = uvloop.run(_ticking(measure_fairness(fleet.router, trace), advance))
-    fleet.check()
-    return found
-
-
-def _overhead(plan: Plan, settings: LocalSettings, console: Console) -> Overhead:
-    with (
-        local_fleet("overhead", overhead.ENGINE_ARGS, settings, console, overhead.VARIABLES) as fleet,
-        # calls in turn, then streams
-        _progress("what the router adds", 2 * plan.seconds, console) as advance,
-    ):
-        return uvloop.run(_ticking(measure_overhead(fleet, plan.seconds), advance))
 
 
 async def _ticking(work: Coroutine[Any, Any, T], advance: Callable[[float], None]) -> T:

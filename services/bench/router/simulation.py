@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import count
 
 from router.budgets import kv_budget, load_rules
@@ -32,7 +33,7 @@ class Simulation:
         self._pool = [ModelledReplica(self.profile, self._clock) for _ in range(self.replicas)]
         self._poll()
         for arrival in trace:
-            self._clock.after(arrival.at_seconds, lambda arrival=arrival: self._arrive(arrival))
+            self._clock.after(arrival.at_seconds, partial(self._arrive, arrival))
         self._clock.run(lambda: len(self._served) < len(trace))
         return self._served
 
