@@ -17,7 +17,7 @@ class SloRule:
     The budget does not change the time to its own first token, so no budget will do when that is predicted too late.
     """
 
-    headroom_ratio: float = 0.3
+    headroom_ratio: float = 0.4
     room_ratio: float = 0.25
 
     def __post_init__(self) -> None:

@@ -90,7 +90,7 @@ def with_slo() -> Build:
 
 
 def with_fixed(budget_tokens: int) -> Build:
-    """Requests that ask for one budget and for no SLO, so that no rule looks at the load for them but the last one."""
+    """Requests that ask for one budget and for no SLO."""
     numbers = count()
 
     def build(arrival: Arrival) -> generation_pb2.GenerateRequest:

@@ -18,7 +18,7 @@ from services.shared.settings import load_settings
 
 INTERRUPTED = 130
 
-Requests = Annotated[int, typer.Option(min=2, help="Requests of the trace, which comes 16 a second, twice.")]
+Requests = Annotated[int, typer.Option(min=2, help="Requests of the trace, which come 14 a second, twice.")]
 Seconds = Annotated[float, typer.Option(min=0.5, help="How long each of the other parts takes.")]
 Seed = Annotated[int, typer.Option(help="Of all that is drawn.")]
 Gate = Annotated[bool, typer.Option("--gate", help="End with code 1 when a target is missed.")]

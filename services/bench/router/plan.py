@@ -14,8 +14,8 @@ TENANTS = (
 )
 # the engine as measured on one core would take the trace for hours; all its times are divided by this
 SPEEDUP = 60.0
-# prefill alone keeps the replicas a third busy; in bursts they have no time for steps that read whole prompts
-PER_SECOND = 16.0
+# prefill alone keeps the replicas 30% busy; in bursts they have no time for steps that read whole prompts
+PER_SECOND = 14.0
 
 
 @dataclass(frozen=True)

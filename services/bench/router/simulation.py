@@ -20,7 +20,10 @@ LIMITS = Limits()
 
 @dataclass
 class Simulation:
-    """A router before modelled replicas. With `fixed_tokens` every request asks for that budget and for no SLO."""
+    """A router before modelled replicas. With `fixed_tokens` every request asks for that budget and for no SLO.
+
+    What else the router does for requests, such as smaller budgets while a pool is full, it does for both.
+    """
 
     profile: EngineProfile
     replicas: int = 4
@@ -54,12 +57,13 @@ class Simulation:
         replica.send(arrival, budget, self._served.append)
 
     def _request(self, arrival: Arrival, replica: ModelledReplica) -> BudgetRequest:
-        asked = BudgetRequest(arrival.prompt_tokens, arrival.new_tokens, LIMITS)
+        view = replica.tracker.view(arrival.prompt_tokens)
+        asked = BudgetRequest(arrival.prompt_tokens, arrival.new_tokens, LIMITS, replica=view)
         if self.fixed_tokens is not None:
             return replace(asked, hint_budget_tokens=self.fixed_tokens)
         slo = Slo(arrival.tenant.ttft_seconds, arrival.tenant.tpot_seconds)
         # all of the prompt, as far as the SLO allows
-        return replace(asked, hint_keep_ratio=1.0, slo=slo, replica=replica.tracker.view(arrival.prompt_tokens))
+        return replace(asked, hint_keep_ratio=1.0, slo=slo)
 
 
 def same_memory_tokens(trace: Sequence[Arrival], kept_tokens: float) -> int:
