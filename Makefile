@@ -1,7 +1,7 @@
 # The commands of this repository; CI runs `check` and `test`. Plain `make` lists them.
 #   SET=cuda       the other environment (requirements/cuda.txt)
 #   PIP_FLAGS=...  more options for pip, e.g. another package index
-#   ARGS=...       options of `demo`, `up`, `train`, `eval`, `cost` and `eval-peers`, e.g. ARGS=--json
+#   ARGS=...       options of `demo`, `up`, `train`, `eval`, `cost`, `bench-router` and `eval-peers`, e.g. ARGS=--json
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
@@ -28,10 +28,10 @@ PEERS_LOCKED := $(PEERS)/.lock-$(shell sha256sum < $(PEERS_LOCK) | cut -c 1-16)
 PROTOC = $(BIN)/python -m grpc_tools.protoc -I . --python_out=$(1) --pyi_out=$(1) --grpc_python_out=$(1) protos/*/v1/*.proto
 OLD_PYTHON := needs Python 3.11 or newer; install it, or name it: make PYTHON=/path/to/python3.11
 
-.PHONY: help install model demo up test gpu train ablation eval cost eval-peers asks-peers check-peers check protos clean
+.PHONY: help install model demo up test gpu train ablation eval cost bench-router eval-peers asks-peers check-peers check protos clean
 
 help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(INSTALLED) ## make the environment .venv, unless it is up to date
 
@@ -108,6 +108,9 @@ eval: install ## measure what eviction changes on held-out prompts, with interva
 
 cost: install ## time scoring, drafts and compaction beside prefill, over prompt lengths, into build/reports
 	@model="$(MODEL)"; $(BIN)/python -m scorer.evaluation cost --model "$${model:-$$($(BIN)/python -m services.local.model)}" $(ARGS)
+
+bench-router: install ## measure the router's SLO attainment, fairness and cost before four fake runtimes, into build/reports
+	@$(BIN)/python -m services.bench.router.main $(ARGS)
 
 $(PEERS_LOCKED):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$(PYTHON): $(OLD_PYTHON)" >&2; exit 1; }

@@ -12,6 +12,8 @@ RULES = {
     "request_hint": "router.budgets.request_hint:RequestHintRule",
     "tenant_cap": "router.budgets.tenant_cap:TenantCapRule",
     "resident_quota": "router.budgets.resident_quota:ResidentQuotaRule",
+    "slo": "router.budgets.slo:SloRule",
+    "load": "router.budgets.load:LoadRule",
 }
 # the rule that the tenant's `on_conflict` is about
 SLO = "slo"
@@ -34,7 +36,7 @@ def kv_budget(request: BudgetRequest, rules: Mapping[str, BudgetRule]) -> Budget
     """
     caps = sorted((cap, name) for name, rule in rules.items() if (cap := rule.cap(request)) is not None)
     floor = min(request.limits.floor_tokens(request.prompt_tokens), request.prompt_tokens)
-    first = []
+    first: list[str] = []
     if (slo := next((cap for cap, name in caps if name == SLO), floor)) < floor:
         first, caps = _on_conflict(request.limits.on_conflict, slo, floor, caps)
     reasons = [*first, *(f"{name} allows {cap} tokens, the prompt has {request.prompt_tokens}" for cap, name in caps)]

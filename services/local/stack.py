@@ -3,7 +3,7 @@
 import json
 import socket
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib.resources import files
@@ -61,15 +61,26 @@ def local_stack(
     log_dir.mkdir(parents=True, exist_ok=True)
     engine_args = {"RUNTIME_ENGINE_ARGS": json.dumps(settings.engine_args)}
     specs = _specs(model_path, {**engine_args, **(variables or {})})
-    processes = tuple(ServerProcess(spec, log_dir) for spec in specs)
     scorer, runtime, router = (spec.target for spec in specs)
+    with _valkey(log_dir / "valkey.log") as valkey, running(specs, log_dir, settings, console) as processes:
+        yield Stack(router, runtime, scorer, valkey.connection_url, log_dir, processes)
+
+
+@contextmanager
+def running(
+    specs: Sequence[ServerSpec], log_dir: Path, settings: LocalSettings, console: Console
+) -> Iterator[tuple[ServerProcess, ...]]:
+    """These servers, ready; each may depend on those before it. All of them are stopped at the end.
+
+    Raises ProcessFailed, which names the process, when one dies or is not ready in `settings.ready_seconds`.
+    """
+    processes = tuple(ServerProcess(spec, log_dir) for spec in specs)
     with ExitStack() as cleanup:
-        valkey = cleanup.enter_context(_valkey(log_dir / "valkey.log"))
         cleanup.callback(_stop, processes, settings.stop_seconds)
         for process in processes:
             process.start()
         _wait_ready(processes, settings.ready_seconds, console)
-        yield Stack(router, runtime, scorer, valkey.connection_url, log_dir, processes)
+        yield processes
 
 
 @contextmanager
@@ -92,9 +103,9 @@ def _stop_valkey(server: ValkeyServer) -> None:
 
 def _specs(model_path: Path, variables: Mapping[str, str]) -> tuple[ServerSpec, ServerSpec, ServerSpec]:
     """Scorer, runtime and router, each told where the ones before it listen."""
-    scorer_port, runtime_port, router_port = _free_ports(3)
-    generation = _service(generation_pb2.DESCRIPTOR, "GenerationService")
-    scoring = _service(scoring_config_pb2.DESCRIPTOR, "ScoringConfigService")
+    scorer_port, runtime_port, router_port = free_ports(3)
+    generation = service_name(generation_pb2.DESCRIPTOR, "GenerationService")
+    scoring = service_name(scoring_config_pb2.DESCRIPTOR, "ScoringConfigService")
     scorer = {"SCORER_PORT": scorer_port, "SCORER_CONFIG_PATH": files("scorer") / "scoring.yaml"}
     runtime = {
         "RUNTIME_PORT": runtime_port,
@@ -107,22 +118,25 @@ def _specs(model_path: Path, variables: Mapping[str, str]) -> tuple[ServerSpec, 
         "ROUTER_TARGETS": f"127.0.0.1:{runtime_port}",
     }
     return (
-        ServerSpec("scorer", "scorer.main", scoring, scorer_port, _texts(scorer, variables)),
-        ServerSpec("runtime", "services.runtime.main", generation, runtime_port, _texts(runtime, variables)),
-        ServerSpec("router", "router.main", generation, router_port, _texts(router, variables)),
+        ServerSpec("scorer", "scorer.main", scoring, scorer_port, as_texts(scorer, variables)),
+        ServerSpec("runtime", "services.runtime.main", generation, runtime_port, as_texts(runtime, variables)),
+        ServerSpec("router", "router.main", generation, router_port, as_texts(router, variables)),
     )
 
 
-def _texts(own: Mapping[str, object], added: Mapping[str, str]) -> dict[str, str]:
+def as_texts(own: Mapping[str, object], added: Mapping[str, str]) -> dict[str, str]:
+    """Both together, as an environment wants them."""
     return {name: str(value) for name, value in {**own, **added}.items()}
 
 
-def _service(file: FileDescriptor, name: str) -> str:
+def service_name(file: FileDescriptor, name: str) -> str:
+    """The full name of a service, by which its health is asked."""
     full_name: str = file.services_by_name[name].full_name
     return full_name
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
+    """So many ports that are free at the moment."""
     # all held at once, so that they differ
     with ExitStack() as cleanup:
         sockets = [cleanup.enter_context(socket.socket()) for _ in range(count)]

@@ -149,6 +149,7 @@ class RuntimeServicer(runtime_pb2_grpc.RuntimeServiceServicer):
             free_slots=load.free_slots,
             in_flight=self._calls.in_flight,
             draining=self._calls.draining,
+            max_running_requests=load.max_running_requests,
         )
 
     async def Drain(

@@ -58,12 +58,16 @@ class ModelInfo:
 
 @dataclass(frozen=True)
 class Load:
-    """How busy an engine is. Slots are KV tokens; free ones could be used by a new request."""
+    """How busy an engine is. Slots are KV tokens; free ones could be used by a new request.
+
+    `max_running_requests` is 0 when the engine does not say.
+    """
 
     running_requests: int
     queued_requests: int
     total_slots: int
     free_slots: int
+    max_running_requests: int = 0
 
 
 @dataclass(frozen=True)

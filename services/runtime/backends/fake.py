@@ -15,6 +15,7 @@ from services.runtime.adapter_table import Loaded, LocalAdapter
 from services.runtime.adapters import AdapterInfo, choose_adapter
 from services.runtime.adaptive import Choice, choose_budget, possible_budgets
 from services.runtime.backends.base import EngineFailed, EngineOutput, EngineRequest, Finish, Load, ModelInfo
+from services.runtime.backends.fake_device import Device
 from services.runtime.backends.fake_pool import Lease, SlotPool
 from services.runtime.eviction import EvictionPlan, EvictionReport, adapter_gone
 from services.runtime.settings import RuntimeSettings
@@ -22,10 +23,18 @@ from services.runtime.settings import RuntimeSettings
 
 @dataclass(frozen=True)
 class FakeArgs:
-    """What `engine_args` may hold for this backend."""
+    """What `engine_args` may hold for this backend.
+
+    A step of decoding takes 1 / `tokens_per_second`, and `decode_token_seconds` for each KV token of the batch. Prefill
+    takes 1 / `prefill_tokens_per_second` for each token, and `prefill_pair_seconds` for each pair of them. With
+    `one_device` prompts are prefilled one after the other, while decoding waits, as a real engine does it.
+    """
 
     tokens_per_second: float = 2000.0
+    decode_token_seconds: float = 0.0
     prefill_tokens_per_second: float = 1e6
+    prefill_pair_seconds: float = 0.0
+    one_device: bool = False
     total_slots: int = 20_000
     max_running: int = 8
     # a kept share r of a prompt retains r ** mass_exponent of the mass; the lower, the easier the prompts
@@ -44,6 +53,7 @@ class FakeBackend:
         self.info = info
         self.args = args
         self._pool = SlotPool(args.total_slots, args.max_running)
+        self._device = Device(1 / args.tokens_per_second, args.decode_token_seconds, args.one_device)
         self._config = config
         self._held: dict[str, AdapterInfo] = {}
 
@@ -69,19 +79,19 @@ class FakeBackend:
             yield EngineOutput("", (), _finish("abort", "", 0, 0.0, 0.0, None))
             return
         async with self._pool.hold(lease):
-            queued = time.monotonic() - arrived
-            prefill = lease.prompt_tokens / self.args.prefill_tokens_per_second
-            await asyncio.sleep(prefill)
+            began = await self._device.prefill(self._prefill_seconds(lease.prompt_tokens))
+            queued, prefill = began - arrived, time.monotonic() - began
             report = self._evict(lease, request.plan) if request.plan else None
             emitted = ""
-            for index, token in enumerate(_answer(request, self.info.vocab_size), start=1):
-                text, reason, matched = _judge(request, emitted, token, index)
-                emitted += text
-                finish = _finish(reason, matched, index, queued, prefill, report) if reason else None
-                yield EngineOutput(text, (token,), finish)
-                if finish:
-                    return
-                await asyncio.sleep(1 / self.args.tokens_per_second)
+            with self._device.decode(lease.prompt_tokens) as steps:
+                for index, token in enumerate(_answer(request, self.info.vocab_size), start=1):
+                    text, reason, matched = _judge(request, emitted, token, index)
+                    emitted += text
+                    finish = _finish(reason, matched, index, queued, prefill, report) if reason else None
+                    yield EngineOutput(text, (token,), finish)
+                    if finish:
+                        return
+                    await steps.next()
 
     async def load_adapters(self, wanted: Sequence[LocalAdapter]) -> Loaded:
         """As a real engine would, which takes `adapter_load_seconds`."""
@@ -102,7 +112,7 @@ class FakeBackend:
     async def load(self) -> Load:
         """Requests and slots at this moment."""
         pool = self._pool
-        return Load(pool.running, pool.queued, pool.total_slots, pool.free_slots)
+        return Load(pool.running, pool.queued, pool.total_slots, pool.free_slots, pool.max_running)
 
     async def failure(self) -> str:
         """Never returns, unless `dies_after_seconds` says so."""
@@ -113,6 +123,9 @@ class FakeBackend:
 
     async def close(self) -> None:
         """Nothing to stop."""
+
+    def _prefill_seconds(self, tokens: int) -> float:
+        return tokens / self.args.prefill_tokens_per_second + tokens * tokens * self.args.prefill_pair_seconds
 
     def _evict(self, lease: Lease, plan: EvictionPlan) -> EvictionReport:
         prompt_tokens = lease.prompt_tokens

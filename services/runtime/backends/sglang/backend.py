@@ -93,6 +93,8 @@ class SglangBackend:
             queued_requests=snapshot.num_waiting_reqs,
             total_slots=snapshot.max_total_num_tokens,
             free_slots=snapshot.max_total_num_tokens - snapshot.num_used_tokens,
+            # by the scheduler, which fits it to the pool; what was asked for may be more
+            max_running_requests=snapshot.max_running_requests,
         )
 
     async def failure(self) -> str:

@@ -1,0 +1,78 @@
+"""The router's own rules and latency models before modelled replicas."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import count
+
+from router.budgets import kv_budget, load_rules
+from router.budgets.base import BudgetRequest, BudgetRule, NoBudget, Slo
+from router.budgets.limits import Limits
+from services.bench.router.metrics import Served
+from services.bench.router.modelled import Clock, ModelledReplica
+from services.bench.router.profile import EngineProfile
+from services.bench.router.trace import Arrival
+
+# as the router's default
+POLL_SECONDS = 0.5
+LIMITS = Limits()
+
+
+@dataclass
+class Simulation:
+    """A router before modelled replicas. With `fixed_tokens` every request asks for that budget and for no SLO.
+
+    What else the router does for requests, such as smaller budgets while a pool is full, it does for both.
+    """
+
+    profile: EngineProfile
+    replicas: int = 4
+    fixed_tokens: int | None = None
+    rules: dict[str, BudgetRule] = field(default_factory=lambda: load_rules({}))
+
+    def run(self, trace: Sequence[Arrival]) -> list[Served]:
+        """How each request of the trace went, in the order in which they ended."""
+        self._clock, self._served, self._turns = Clock(), list[Served](), count(1)
+        self._pool = [ModelledReplica(self.profile, self._clock) for _ in range(self.replicas)]
+        self._poll()
+        for arrival in trace:
+            self._clock.after(arrival.at_seconds, partial(self._arrive, arrival))
+        self._clock.run(lambda: len(self._served) < len(trace))
+        return self._served
+
+    def _poll(self) -> None:
+        for replica in self._pool:
+            replica.report()
+        self._clock.after(POLL_SECONDS, self._poll)
+
+    def _arrive(self, arrival: Arrival) -> None:
+        # as `router.replicas.Replica.load_key` has it
+        replica = min(self._pool, key=lambda one: (one.calls, one.tracker.resident_tokens, one.turn))
+        replica.turn = next(self._turns)
+        try:
+            budget = kv_budget(self._request(arrival, replica), self.rules)
+        except NoBudget:
+            self._served.append(Served(arrival))
+            return
+        replica.send(arrival, budget, self._served.append)
+
+    def _request(self, arrival: Arrival, replica: ModelledReplica) -> BudgetRequest:
+        view = replica.tracker.view(arrival.prompt_tokens)
+        asked = BudgetRequest(arrival.prompt_tokens, arrival.new_tokens, LIMITS, replica=view)
+        if self.fixed_tokens is not None:
+            return replace(asked, hint_budget_tokens=self.fixed_tokens)
+        slo = Slo(arrival.tenant.ttft_seconds, arrival.tenant.tpot_seconds)
+        # all of the prompt, as far as the SLO allows
+        return replace(asked, hint_keep_ratio=1.0, slo=slo)
+
+
+def same_memory_tokens(trace: Sequence[Arrival], kept_tokens: float) -> int:
+    """The fixed budget that keeps `kept_tokens` of each prompt of the trace on average, to the token."""
+    least, most = 1, max(arrival.prompt_tokens for arrival in trace)
+    while least < most:
+        middle = (least + most) // 2
+        if sum(min(middle, arrival.prompt_tokens) for arrival in trace) < kept_tokens * len(trace):
+            least = middle + 1
+        else:
+            most = middle
+    return least
