@@ -27,6 +27,7 @@ from services.local.waiting import Step, wait_for
 # where the scorer finds adapters
 REGISTRY_VARIABLE = "SCORER_REDIS_URL"
 ADAPTER_VARIABLE = "RUNTIME_ADAPTER_PATH"
+METRICS_VARIABLE = "RUNTIME_METRICS_PORT"
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,14 @@ class Stack:
     log_dir: Path
     processes: tuple[ServerProcess, ...]
     adapter: VersionId | None = None
+
+    @property
+    def metrics_url(self) -> str:
+        """What Prometheus reads of the runtime."""
+        ports = (
+            process.spec.variables[METRICS_VARIABLE] for process in self.processes if process.spec.name == "runtime"
+        )
+        return f"http://127.0.0.1:{next(ports)}/metrics"
 
     def check(self) -> None:
         """Raise ProcessFailed when a process has ended since it was ready."""
@@ -88,12 +97,13 @@ def local_stack(
 
 def _specs(model_path: Path, variables: Mapping[str, str]) -> tuple[ServerSpec, ServerSpec, ServerSpec]:
     """Scorer, runtime and router, each told where the ones before it listen."""
-    scorer_port, runtime_port, router_port = _free_ports(3)
+    scorer_port, runtime_port, metrics_port, router_port = _free_ports(4)
     generation = _service(generation_pb2.DESCRIPTOR, "GenerationService")
     scoring = _service(scoring_config_pb2.DESCRIPTOR, "ScoringConfigService")
     scorer = {"SCORER_PORT": scorer_port, "SCORER_CONFIG_PATH": files("scorer") / "scoring.yaml"}
     runtime = {
         "RUNTIME_PORT": runtime_port,
+        METRICS_VARIABLE: metrics_port,
         "RUNTIME_MODEL_PATH": model_path,
         "RUNTIME_SCORER_TARGET": f"127.0.0.1:{scorer_port}",
     }
