@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from scorer.adapters.errors import AdapterDamaged
+from scorer.adapters.redis_leaks import leaked_keys
 from scorer.adapters.redis_store import RedisAdapterStore
 from scorer.adapters.store_errors import (
     AliasMoved,
@@ -17,7 +18,7 @@ from scorer.adapters.store_errors import (
 )
 from scorer.adapters.store_values import AdapterId, Alias, StoreEvent, VersionId, split
 from tests.adapter_uploads import ADAPTER, make_upload, make_weights, publish, publish_small, read_all
-from tests.integration.stores import leaked_keys, mortal_keys, store_at
+from tests.integration.stores import mortal_keys, store_at
 from tests.redis_servers import SERVERS, RedisServer, server_program
 
 

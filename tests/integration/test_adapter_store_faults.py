@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from scorer.adapters.redis_leaks import leaked_keys
 from scorer.adapters.store_errors import (
     NotInStore,
     StoreForbidden,
@@ -19,7 +20,7 @@ from scorer.adapters.store_errors import (
 )
 from scorer.adapters.store_values import split
 from tests.adapter_uploads import ADAPTER, make_upload, make_weights, publish, publish_small, read_all
-from tests.integration.stores import leaked_keys, store_at
+from tests.integration.stores import store_at
 from tests.processes import ROOT, free_port, poll
 from tests.redis_servers import SERVERS, RedisServer, server_program
 
