@@ -1,7 +1,7 @@
 # The commands of this repository; CI runs `check` and `test`. Plain `make` lists them.
 #   SET=cuda       the other environment (requirements/cuda.txt)
 #   PIP_FLAGS=...  more options for pip, e.g. another package index
-#   ARGS=...       options of `demo`, `up`, `train`, `eval`, `cost`, `bench-router` and `eval-peers`, e.g. ARGS=--json
+#   ARGS=...       options of `demo`, `up`, `soak-registry`, `bench-router`, `train`, `eval`, `cost` and `eval-peers`, e.g. ARGS=--json
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
@@ -28,10 +28,10 @@ PEERS_LOCKED := $(PEERS)/.lock-$(shell sha256sum < $(PEERS_LOCK) | cut -c 1-16)
 PROTOC = $(BIN)/python -m grpc_tools.protoc -I . --python_out=$(1) --pyi_out=$(1) --grpc_python_out=$(1) protos/*/v1/*.proto
 OLD_PYTHON := needs Python 3.11 or newer; install it, or name it: make PYTHON=/path/to/python3.11
 
-.PHONY: help install model demo up test gpu train ablation eval cost bench-router eval-peers asks-peers check-peers check protos clean
+.PHONY: help install model demo up soak-registry bench-router test gpu train ablation eval cost eval-peers asks-peers check-peers check protos clean
 
 help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(INSTALLED) ## make the environment .venv, unless it is up to date
 
@@ -55,6 +55,9 @@ demo: install ## start everything and send one long prompt, with the whole KV ca
 
 up: install ## start everything, print where the router listens, and serve until Ctrl-C
 	@$(BIN)/python -m services.local.up $(ARGS)
+
+soak-registry: install ## move adapters' aliases 1,000 times under load while Redis is killed at random; judge every answer
+	@$(BIN)/python -m services.soak.main $(ARGS)
 
 test: install ## run every test that needs no GPU, the quick ones first
 	$(BIN)/pytest -m "not engine"

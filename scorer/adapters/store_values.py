@@ -10,8 +10,9 @@ from pydantic import TypeAdapter, ValidationError
 from scorer.adapters.errors import AdapterDamaged
 from scorer.adapters.manifest import AdapterName, Manifest, ModelName
 
-# no command is much larger, so no other client of the store waits long
-CHUNK_BYTES = 4 << 20
+# no command is much larger, so no other client of the store waits long: for 4 MiB and a file that Redis appends to, a
+# hundredth of the others waited for 25 ms, for 1 MiB 3 ms
+CHUNK_BYTES = 1 << 20
 DEFAULT_ALIAS = "default"
 NAME_KINDS = {"model": TypeAdapter(ModelName), "name": TypeAdapter(AdapterName)}
 ALIAS_PATTERN = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")

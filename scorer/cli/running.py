@@ -62,9 +62,9 @@ def refusals(interrupted: str = "stopped") -> AbstractContextManager[None]:
 
 
 @contextmanager
-def progress(what: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar on stderr, told how many bytes of how many are done; nothing where nobody watches."""
-    console = Console(stderr=True)
+def progress(what: str, console: Console | None = None) -> Iterator[Callable[[int, int], None]]:
+    """A bar, on stderr unless told, that hears how many bytes of how many are done; nothing where nobody watches."""
+    console = console or Console(stderr=True)
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),

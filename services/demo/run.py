@@ -8,21 +8,24 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.text import Text
 
 from protos.generation.v1 import generation_pb2
+from scorer.policies import FULL
 from services.demo.client import ask
 from services.demo.prompt import Prompt, build_prompt
-from services.demo.results import FULL, Plan, Row, to_row
+from services.demo.results import Plan, Row, to_row
+from services.local.adapters import scores_from_registry
 from services.local.stack import Stack, local_channel
 
 
 def run_policies(plan: Plan, stack: Stack, model_path: Path, console: Console) -> list[Row]:
     """A row for each policy, one request after the other. Raises grpc.RpcError or NoAnswer when one fails."""
     rows = []
-    with local_channel(stack.router) as channel:
+    with local_channel(stack.router) as channel, local_channel(stack.runtime) as runtime:
         for number, policy in enumerate(plan.policies, start=1):
             prompt = build_prompt(model_path, number)
             with _Screen(policy, prompt, plan.new_tokens, console) as screen:
                 answer = ask(channel, _request(plan, policy, prompt), screen.show)
-            rows.append(to_row(policy, answer, prompt.read(answer.token_ids)))
+            held = stack.adapter if stack.adapter and scores_from_registry(runtime, stack.adapter) else None
+            rows.append(to_row(policy, answer, prompt.read(answer.token_ids), held))
     return rows
 
 

@@ -25,7 +25,7 @@ PR_SET_PDEATHSIG = 1
 
 
 class ProcessFailed(Exception):
-    """A server process died or did not get ready. The message names it and ends with its last log lines."""
+    """A part of the stack died or did not get ready. The message says which and why, with the last lines of its log."""
 
 
 @dataclass(frozen=True)

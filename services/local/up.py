@@ -28,7 +28,11 @@ def main(model: Model = None) -> None:
     try:
         with local_stack(model or ensure_model(settings.cache), settings, console) as stack:
             console.print(f"router:  {stack.router}\nruntime: {stack.runtime}\nscorer:  {stack.scorer}")
-            console.print(f"logs:    {stack.log_dir}\nCtrl-C stops everything", soft_wrap=True)
+            console.print(
+                f"metrics: {stack.metrics_url}\nredis:   {stack.redis_url}\nlogs:    {stack.log_dir}", soft_wrap=True
+            )
+            console.print(f"adapters: lookaheadkv adapters list --redis-url {stack.redis_url}", soft_wrap=True)
+            console.print("Ctrl-C stops everything")
             while True:
                 time.sleep(CHECK_SECONDS)
                 stack.check()

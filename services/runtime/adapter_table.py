@@ -70,6 +70,11 @@ class AdapterTable:
         self._used: dict[str, int] = {}
         self._clock = count(1)
 
+    @property
+    def held(self) -> Sequence[LocalAdapter]:
+        """What the engine holds, beside the adapter that it started with."""
+        return self._held
+
     def update(self, aliases: Mapping[str, AdapterAlias]) -> None:
         """What the registry has from now on."""
         self.aliases = dict(aliases)

@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack
 
 import grpc
 import structlog
+from prometheus_client import CollectorRegistry
 
 from protos.generation.v1 import generation_pb2, generation_pb2_grpc
 from protos.runtime.v1 import runtime_pb2, runtime_pb2_grpc
@@ -14,7 +15,9 @@ from services.runtime.adapter_table import AdapterTable
 from services.runtime.backends.base import EngineFailed, ModelInfo
 from services.runtime.calls import Calls
 from services.runtime.engine import Engine
+from services.runtime.engine_metrics import EngineMetrics
 from services.runtime.eviction import ScoringDefaults
+from services.runtime.metrics import RequestMetrics
 from services.runtime.scorer_client import ScorerClient
 from services.runtime.servicer import GenerationServicer, RuntimeServicer
 from services.runtime.settings import RuntimeSettings
@@ -22,6 +25,7 @@ from services.shared.health import Health
 from services.shared.interceptors import ErrorInterceptor, server_options
 from services.shared.lifecycle import background, listen, stop_event_on_signals, stop_gracefully
 from services.shared.logs import configure_logs
+from services.shared.metrics import metrics_served
 from services.shared.settings import load_settings
 
 logger = structlog.get_logger()
@@ -49,7 +53,15 @@ class Runtime:
             options=server_options(settings.max_message_bytes),
         )
         self.health = Health(self.server, SERVICES, reflect=settings.reflection)
-        generation = GenerationServicer(settings, self.engine, self.calls, lambda: self.scorer.defaults, self.table)
+        self.metrics = CollectorRegistry()
+        generation = GenerationServicer(
+            settings,
+            self.engine,
+            self.calls,
+            lambda: self.scorer.defaults,
+            self.table,
+            RequestMetrics(self.metrics).finished,
+        )
         runtime = RuntimeServicer(self.engine, self.calls, self.health, self.table)
         generation_pb2_grpc.add_GenerationServiceServicer_to_server(generation, self.server)
         runtime_pb2_grpc.add_RuntimeServiceServicer_to_server(runtime, self.server)
@@ -59,6 +71,10 @@ class Runtime:
         stop = stop_event_on_signals()
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self.engine.close)
+            self.metrics.register(EngineMetrics(self.engine, self.table, asyncio.get_running_loop()))
+            await stack.enter_async_context(
+                metrics_served(self.metrics, self.settings.host, self.settings.metrics_port)
+            )
             port = await listen(self.server, self.settings.host, self.settings.port)
             await self.health.alive()
             await self.health.flag(SCORING_FLAG, ok=False)

@@ -46,12 +46,14 @@ class GenerationServicer(generation_pb2_grpc.GenerationServiceServicer):
         calls: Calls,
         scoring: Callable[[], ScoringDefaults],
         adapters: AdapterTable,
+        finished: Callable[[generation_pb2.GenerateComplete], None],
     ) -> None:
         self._settings = settings
         self._engine = engine
         self._calls = calls
         self._scoring = scoring
         self._adapters = adapters
+        self._finished = finished
 
     async def Generate(
         self, request: generation_pb2.GenerateRequest, context: grpc.aio.ServicerContext
@@ -63,6 +65,8 @@ class GenerationServicer(generation_pb2_grpc.GenerationServiceServicer):
             prepared = await self._prepare(call, running)
             async with aclosing(_answer(running, prepared, stream, arrived)) as responses:
                 async for response in responses:
+                    if response.HasField("complete"):
+                        self._finished(response.complete)
                     yield response
 
     async def _prepare(self, call: GenerateCall, running: Running) -> Prepared:

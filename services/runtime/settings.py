@@ -6,6 +6,8 @@ from typing import Any, Literal
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from services.shared.settings import OptionalPort
+
 
 class RuntimeSettings(BaseSettings):
     """Environment variables carry the prefix `RUNTIME_`, e.g. `RUNTIME_PORT`."""
@@ -14,6 +16,9 @@ class RuntimeSettings(BaseSettings):
 
     host: str = Field("127.0.0.1", description="address to listen on")
     port: int = Field(50052, ge=0, le=65535, description="gRPC port; 0 picks a free one")
+    metrics_port: OptionalPort = Field(
+        9052, description="HTTP port of /metrics, for Prometheus; 0 picks a free one, empty serves none"
+    )
     backend: Literal["sglang", "fake"] = Field("sglang", description="inference engine")
     model_path: Path = Field(description="model folder in Hugging Face layout")
     model_name: str = Field("", description="name that requests may use; the folder's name when empty")

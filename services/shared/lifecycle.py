@@ -28,13 +28,18 @@ def stop_event_on_signals() -> asyncio.Event:
 
 async def listen(server: grpc.aio.Server, host: str, port: int) -> int:
     """Start `server` and return its port; 0 picks a free one. Exits with a sentence when the port is taken."""
-    address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    address = to_address(host, port)
     try:
         bound: int = server.add_insecure_port(address)
     except RuntimeError as error:
         raise SystemExit(f"cannot listen on {address}; choose another host or port") from error
     await server.start()
     return bound
+
+
+def to_address(host: str, port: int) -> str:
+    """host:port, where an IPv6 host has brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 @asynccontextmanager

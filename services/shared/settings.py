@@ -1,15 +1,19 @@
 """Settings from the environment, or one clear sentence per variable that is wrong."""
 
 import sys
-from typing import Any, NoReturn, TypeVar
+from typing import Annotated, Any, NoReturn, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsError
 
 EXIT_CODE = 2
 MAX_SHOWN = 64
 
 Settings = TypeVar("Settings", bound=BaseSettings)
+# a port that may be left out: an empty variable is None
+OptionalPort = Annotated[
+    Annotated[int, Field(ge=0, le=65535)] | None, BeforeValidator(lambda value: None if value == "" else value)
+]
 
 
 def load_settings(cls: type[Settings]) -> Settings:

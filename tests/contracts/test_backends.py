@@ -40,6 +40,7 @@ def runtime(request: pytest.FixtureRequest, tiny_model: Path) -> Iterator[Server
     variables = {
         "RUNTIME_BACKEND": request.param,
         "RUNTIME_PORT": "0",
+        "RUNTIME_METRICS_PORT": "0",
         "RUNTIME_MODEL_PATH": str(model_for(request.param, tiny_model)),
         "RUNTIME_SCORER_TARGET": "127.0.0.1:1",
         "RUNTIME_ENGINE_ARGS": json.dumps(ENGINE_ARGS[request.param]),

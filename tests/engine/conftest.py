@@ -74,6 +74,7 @@ def running(
     """A runtime with these engine arguments beside ENGINE_ARGS; stopped at the end. It need not get ready."""
     settings = {
         "RUNTIME_PORT": "0",
+        "RUNTIME_METRICS_PORT": "0",
         "RUNTIME_MODEL_PATH": str(model),
         "RUNTIME_SCORER_TARGET": "127.0.0.1:1",
         "RUNTIME_TRACE_DIR": str(trace_dir),

@@ -36,6 +36,9 @@ def test_the_demo_frees_what_it_says_and_answers_right_with_and_without_eviction
         assert row["kept_tokens"] < 0.2 * row["prompt_tokens"]
         assert row["freed_slots"] == row["prompt_tokens"] - row["kept_tokens"]
     assert [bool(row["adapter"]) for row in report["rows"]] == [False, False, True, True]
+    name = "models/SmolLM2-135M-Instruct/adapters/smollm2-135m-instruct/versions/1"
+    assert [row["registry_version"] for row in report["rows"]] == ["", "", name, name]
+    assert f"published {name}" in log and "smollm2-135m-instruct 1 is loaded from the registry" in log
 
 
 def test_a_demo_whose_claims_do_not_hold_says_which_and_fails(tmp_path):

@@ -42,6 +42,7 @@ def start_runtime(start_process: StartProcess, tiny_model: Path) -> StartProcess
         defaults = {
             "RUNTIME_BACKEND": "fake",
             "RUNTIME_PORT": 0,
+            "RUNTIME_METRICS_PORT": 0,
             "RUNTIME_MODEL_PATH": tiny_model,
             "RUNTIME_SCORER_TARGET": "127.0.0.1:1",
             "RUNTIME_ENGINE_ARGS": json.dumps(engine_args),

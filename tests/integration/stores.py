@@ -6,7 +6,7 @@ from typing import Any
 
 import redis
 
-from scorer.adapters.redis_keys import INDEX, AdapterKeys
+from scorer.adapters.redis_keys import AdapterKeys
 from scorer.adapters.redis_store import RedisAdapterStore, open_redis_store
 from scorer.adapters.store_values import AdapterId, StoreLimits, VersionId
 from services.shared.redis.options import RedisOptions
@@ -25,16 +25,3 @@ async def mortal_keys(client: redis.Redis, store: RedisAdapterStore, adapters: l
     uploads = [await store.open(version) for version in live]
     chunks = [key for upload in uploads for key in AdapterKeys(upload.version.adapter).chunks(upload)]
     return [key for key in chunks if client.ttl(key) != -1]
-
-
-async def leaked_keys(client: redis.Redis, store: RedisAdapterStore, adapters: list[AdapterId]) -> list[str]:
-    """Keys that belong to no version and would stay for ever."""
-    owned: set[str] = set()
-    for adapter in adapters:
-        keys = AdapterKeys(adapter)
-        owned.update((keys.versions, keys.used, keys.idle, keys.aliases, keys.events))
-        for version in await store.versions(adapter):
-            upload = await store.open(VersionId(adapter, version.number))
-            owned.update((keys.manifest(version.number), *keys.chunks(upload)))
-    found = [key.decode() for key in client.scan_iter(count=1000)]
-    return [key for key in found if key not in owned and not key.startswith(INDEX) and client.ttl(key) < 0]

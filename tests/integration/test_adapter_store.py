@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from scorer.adapters.errors import AdapterDamaged
+from scorer.adapters.redis_leaks import leaked_keys
 from scorer.adapters.redis_store import RedisAdapterStore
 from scorer.adapters.store_errors import (
     AliasMoved,
@@ -15,9 +16,9 @@ from scorer.adapters.store_errors import (
     VersionExists,
     VersionInUse,
 )
-from scorer.adapters.store_values import AdapterId, Alias, StoreEvent, VersionId, split
+from scorer.adapters.store_values import CHUNK_BYTES, AdapterId, Alias, StoreEvent, VersionId, split
 from tests.adapter_uploads import ADAPTER, make_upload, make_weights, publish, publish_small, read_all
-from tests.integration.stores import leaked_keys, mortal_keys, store_at
+from tests.integration.stores import mortal_keys, store_at
 from tests.redis_servers import SERVERS, RedisServer, server_program
 
 
@@ -80,7 +81,7 @@ async def test_a_chunk_with_another_sum_never_gets_in(store, server):
     upload = make_upload(weights)
     with pytest.raises(AdapterDamaged, match="chunk 0 of us/tiny/news version 1: its sha256"):
         await store.put_chunk(upload, 0, make_weights(len(split(weights)[0]), seed=1))
-    with pytest.raises(AdapterDamaged, match="has 3 bytes instead of 4194304"):
+    with pytest.raises(AdapterDamaged, match=f"has 3 bytes instead of {CHUNK_BYTES}"):
         await store.put_chunk(upload, 0, b"abc")
     with server.client() as client:
         assert client.dbsize() == 0

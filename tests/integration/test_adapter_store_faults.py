@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from scorer.adapters.redis_leaks import leaked_keys
 from scorer.adapters.store_errors import (
     NotInStore,
     StoreForbidden,
@@ -17,9 +18,9 @@ from scorer.adapters.store_errors import (
     StoreMisconfigured,
     StoreUnavailable,
 )
-from scorer.adapters.store_values import split
+from scorer.adapters.store_values import CHUNK_BYTES, split
 from tests.adapter_uploads import ADAPTER, make_upload, make_weights, publish, publish_small, read_all
-from tests.integration.stores import leaked_keys, store_at
+from tests.integration.stores import store_at
 from tests.processes import ROOT, free_port, poll
 from tests.redis_servers import SERVERS, RedisServer, server_program
 
@@ -134,7 +135,7 @@ async def test_a_full_redis_refuses_and_shows_nothing_half(start_server):
     async with store_at(server.url) as store:
         await publish_small(store, 1)
         with server.client() as client:
-            client.config_set("maxmemory", client.info("memory")["used_memory"] + (6 << 20))
+            client.config_set("maxmemory", client.info("memory")["used_memory"] + CHUNK_BYTES * 3 // 2)
             with pytest.raises(StoreFull, match="is full .*; raise maxmemory, or delete what is not needed"):
                 await publish(store, upload, weights)
             assert [version.number for version in await store.versions(ADAPTER)] == [1]

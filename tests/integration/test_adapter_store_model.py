@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from scorer.adapters.errors import AdapterDamaged
+from scorer.adapters.redis_leaks import leaked_keys
 from scorer.adapters.store import AdapterStore
 from scorer.adapters.store_errors import StoreError
 from scorer.adapters.store_values import AdapterId, Upload, VersionId, VersionInfo, split
 from tests.adapter_uploads import make_upload, make_weights
 from tests.fakes import MemoryAdapterStore
-from tests.integration.stores import leaked_keys, mortal_keys, store_at
+from tests.integration.stores import mortal_keys, store_at
 from tests.redis_servers import SERVERS, RedisServer, server_program
 
 ADAPTERS = [AdapterId("us/tiny", "a"), AdapterId("us/tiny", "b")]

@@ -16,6 +16,7 @@ from tests.engine.adapters import random_adapter
 from tests.integration.clients import NOT_SERVING, SERVING, Client, generate_request, until
 from tests.integration.registry_client import REGISTRY, publish, stub
 from tests.processes import ROOT, ServerProcess, free_port
+from tests.scraping import value
 
 CONVERGE_SECONDS = 5.0
 SCORING = ROOT / "scorer" / "scoring.yaml"
@@ -49,7 +50,7 @@ class Pair:
     manifest: Manifest
     contents: dict[str, bytes]
     sidecar: ServerProcess
-    target: str
+    process: ServerProcess
 
     async def publish(self, *numbers: int, alias: str = "", generation: int = 0) -> None:
         for number in numbers:
@@ -88,7 +89,7 @@ def start_pair(start_scorer, start_runtime, valkey, tiny_model, tmp_path):
             await registry.ready(REGISTRY)
             await client.ready()
             folder = random_adapter(tiny_model, tmp_path / "adapter")
-            yield Pair(client, registry, *read_files(folder), scorer, runtime.target)
+            yield Pair(client, registry, *read_files(folder), scorer, runtime)
 
     return start
 
@@ -165,7 +166,7 @@ async def test_share_of_the_traffic_goes_to_the_canary_sticky_by_key_and_comes_b
     await pair.move(2, "canary", share=0.5)
     shares = {alias.name: alias.share for alias in (await until(pair.info, shared, CONVERGE_SECONDS)).aliases}
     keys = [f"user-{number}" for number in range(12)]
-    async with Client(start_router(pair.target).target) as router:
+    async with Client(start_router(pair.process.target).target) as router:
         await router.ready()
         twice = [[(await client.answer(keyed(key)))[1].kv for key in keys] for client in (pair.runtime, router)]
     first, second = ([(kv.adapter_alias, kv.adapter_version) for kv in reports] for reports in twice)
@@ -195,7 +196,7 @@ async def test_router_passes_the_alias_on(pair, start_router):
     await pair.publish(1)
     await pair.publish(2, alias="canary")
     await pair.answers_with(2, "canary")
-    async with Client(start_router(pair.target).target) as router:
+    async with Client(start_router(pair.process.target).target) as router:
         await router.ready()
         reports = [(await router.answer(asked(name)))[1].kv for name in ("", "canary")]
     assert [kv.adapter_version for kv in reports] == [1, 2]
@@ -230,6 +231,18 @@ async def test_engine_holds_what_it_may_and_changes_for_the_alias_that_is_named(
     assert (first.policy, first.adapter) == ("window", "")
     assert "versions/2 is not loaded yet" in first.reasons[0]
     assert list(held) == [f"{NAME}/versions/2"]
+
+
+async def test_versions_are_counted_apart_and_the_loaded_ones_are_named(pair):
+    await pair.publish(1)
+    await pair.publish(2, alias="canary")
+    await pair.answers_with(1)
+    await pair.answers_with(2, "canary")
+    for alias, version in (("default", "1"), ("canary", "2")):
+        labels = {"alias": alias, "adapter": "random", "version": version, "policy": "lookahead"}
+        assert await asyncio.to_thread(value, pair.process, "lookaheadkv_predicted_mass_ratio_count", **labels)
+        loaded = {"source": "registry", "adapter": "random", "version": version}
+        assert await asyncio.to_thread(value, pair.process, "lookaheadkv_adapter_loaded", **loaded) == 1
 
 
 async def test_sidecar_that_dies_leaves_the_adapters_as_they_are(pair):

@@ -4,6 +4,7 @@ from grpc import StatusCode
 
 from protos.scorer.v1 import adapter_registry_pb2 as pb
 from scorer.adapters.manifest import WEIGHTS_FILE, Manifest
+from scorer.adapters.store_values import CHUNK_BYTES
 from tests.integration.registry_client import (
     CONTENTS,
     FINGERPRINT,
@@ -42,7 +43,7 @@ async def test_published_adapter_is_listed_moved_downloaded_and_deleted(registry
     assert {alias.name: alias.version for alias in listed.adapters[0].aliases} == {"default": 1, "canary": 2}
     assert Manifest.from_json(description.manifest) == version(2)
     assert weights == CONTENTS[WEIGHTS_FILE]
-    assert rest == CONTENTS[WEIGHTS_FILE][offset:] and offset == 4 << 20
+    assert rest == CONTENTS[WEIGHTS_FILE][offset:] and offset == CHUNK_BYTES
     assert refused.code() == StatusCode.FAILED_PRECONDITION and "canary" in refused.details()
     assert [info.number for info in after.versions] == [1]
 

@@ -13,6 +13,7 @@ from grpc_status import rpc_status
 
 from protos.scorer.v1 import adapter_registry_pb2 as pb
 from scorer.adapters.manifest import WEIGHTS_FILE, Files, model_identity
+from scorer.adapters.store_values import CHUNK_BYTES, chunk_count
 from tests.integration.clients import NOT_SERVING, SERVING, Client, until
 from tests.integration.registry_client import (
     CONTENTS,
@@ -33,7 +34,7 @@ from tests.integration.test_scorer import SCORING
 from tests.processes import ROOT, free_port
 
 WEIGHTS = CONTENTS[WEIGHTS_FILE]
-CHUNK_BYTES = 4 << 20
+CHUNKS = list(range(chunk_count(len(WEIGHTS))))
 
 
 def with_weights(weights: bytes, **changes):
@@ -78,11 +79,11 @@ async def test_truncated_upload_is_refused_and_tells_what_is_missing(registry):
     call = stub(registry.channel).PublishAdapter(parts(describe(MANIFEST, CONTENTS), WEIGHTS[:-1]))
     error = await refusal(call)
     assert error.code() == StatusCode.FAILED_PRECONDITION
-    assert details(error, error_details_pb2.ErrorInfo).metadata["missing_chunks"] == "1"
+    assert details(error, error_details_pb2.ErrorInfo).metadata["missing_chunks"] == str(CHUNKS[-1])
     assert await nothing_is_visible(registry)
 
 
-@pytest.mark.parametrize("at", [100, 4 << 20])
+@pytest.mark.parametrize("at", [100, CHUNK_BYTES])
 async def test_wrong_sum_is_refused(registry, at):
     damaged = WEIGHTS[:at] + bytes([WEIGHTS[at] ^ 1]) + WEIGHTS[at + 1 :]
     error = await refusal(stub(registry.channel).PublishAdapter(parts(describe(MANIFEST, CONTENTS), damaged)))
@@ -138,9 +139,9 @@ async def test_client_that_vanished_between_chunks_goes_on(registry):
             yield part
         await asyncio.Event().wait()
 
-    assert await begin() == [0, 1]
+    assert await begin() == CHUNKS
     call = rpc.PublishAdapter(stuck())
-    await until(begin, lambda missing: missing == [1])
+    await until(begin, lambda missing: missing == CHUNKS[1:])
     call.cancel()
     assert await nothing_is_visible(registry)
     response = await rpc.PublishAdapter(parts(description, WEIGHTS, start=CHUNK_BYTES))

@@ -1,8 +1,11 @@
+import json
 import os
 import re
 import signal
 import subprocess
 import sys
+import urllib.request
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,9 +13,13 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from redis import Redis
 from rich.console import Console
 
+from protos.generation.v1 import generation_pb2_grpc
+from services.local.adapters import scores_from_registry
 from services.local.process import ProcessFailed
 from services.local.settings import LocalSettings
 from services.local.stack import local_channel, local_stack
+from tests.engine.adapters import random_adapter
+from tests.integration.clients import generate_request
 from tests.processes import poll
 
 SERVICES = {
@@ -20,6 +27,7 @@ SERVICES = {
     "runtime": "lookaheadkv.generation.v1.GenerationService",
     "scorer": "lookaheadkv.scorer.v1.ScoringConfigService",
 }
+CLI = [sys.executable, "-c", "from services.cli.main import main; main()", "adapters"]
 FAKE = {"RUNTIME_BACKEND": "fake", "RUNTIME_ENGINE_ARGS": "{}", "LOOKAHEADKV_ENGINE_ARGS": "{}"}
 
 
@@ -52,11 +60,61 @@ def test_every_process_is_ready_inside_and_gone_after(tiny_model, settings, cons
                 request = health_pb2.HealthCheckRequest(service=service)
                 answer = health_pb2_grpc.HealthStub(channel).Check(request, timeout=5)
             assert answer.status == health_pb2.HealthCheckResponse.SERVING
+        with urllib.request.urlopen(stack.metrics_url, timeout=5) as response:
+            assert b"lookaheadkv_requests_running 0.0" in response.read()
         with Redis.from_url(stack.redis_url) as redis:
             assert redis.config_get("maxmemory-policy") == {"maxmemory-policy": "noeviction"}
         # Valkey is the fourth
         assert len(processes_logging_to(stack.log_dir)) == len(SERVICES) + 1
     assert processes_logging_to(stack.log_dir) == []
+
+
+def test_a_stack_that_is_ready_scores_with_the_adapter_that_it_published(tiny_model, settings, console, tmp_path):
+    adapter = random_adapter(tiny_model, tmp_path / "adapter")
+    request = generate_request(budget_tokens=100)
+    request.kv.policy = "lookahead"
+    with local_stack(tiny_model, settings, console, FAKE | {"RUNTIME_ADAPTER_PATH": str(adapter)}) as stack:
+        with local_channel(stack.router) as channel:
+            *_, last = generation_pb2_grpc.GenerationServiceStub(channel).Generate(request)
+        with local_channel(stack.runtime) as channel:
+            assert stack.adapter and scores_from_registry(channel, stack.adapter)
+            assert not scores_from_registry(channel, replace(stack.adapter, number=1))
+        listed = subprocess.run([*CLI, "list", "--json", "--redis-url", stack.redis_url], capture_output=True)
+    assert str(stack.adapter) == "tiny/random version 7"
+    assert (last.complete.kv.adapter, last.complete.kv.adapter_version) == ("random", 7)
+    (found,) = json.loads(listed.stdout)
+    assert [(alias["name"], alias["version"]) for alias in found["aliases"]] == [("default", 7)]
+
+
+def test_a_model_without_an_adapter_and_a_caller_with_a_registry_publish_nothing(
+    tiny_model, settings, console, tmp_path
+):
+    with local_stack(tiny_model, settings, console, FAKE) as stack:
+        assert stack.adapter is None
+        with Redis.from_url(stack.redis_url) as redis:
+            assert redis.dbsize() == 0
+    adapter = random_adapter(tiny_model, tmp_path / "adapter")
+    elsewhere = FAKE | {"RUNTIME_ADAPTER_PATH": str(adapter), "SCORER_REDIS_URL": ""}
+    with local_stack(tiny_model, settings, console, elsewhere) as stack:
+        assert stack.adapter is None
+
+
+def test_an_adapter_that_cannot_be_published_fails_the_stack_with_the_reason(tiny_model, settings, console, tmp_path):
+    adapter = random_adapter(tiny_model, tmp_path / "adapter")
+    (adapter / "adapter_model.safetensors").write_bytes(b"cut short")
+    with pytest.raises(ProcessFailed, match="^the adapter was not published: adapter_model.safetensors: .*$"):
+        with local_stack(tiny_model, settings, console, FAKE | {"RUNTIME_ADAPTER_PATH": str(adapter)}):
+            pass
+    assert processes_logging_to(settings.build_dir / "logs") == []
+
+
+def test_an_adapter_that_the_runtime_has_no_room_for_fails_the_stack(tiny_model, tmp_path, console):
+    adapter = random_adapter(tiny_model, tmp_path / "adapter")
+    tight = FAKE | {"RUNTIME_ADAPTER_PATH": str(adapter), "RUNTIME_ADAPTER_BYTES": "1"}
+    hasty = LocalSettings(build_dir=tmp_path, ready_seconds=6.0)
+    with pytest.raises(ProcessFailed, match="runtime did not load tiny/random version 7 in 6 s"):
+        with local_stack(tiny_model, hasty, console, tight):
+            pass
 
 
 def test_a_process_that_ends_is_named_with_its_last_words(tiny_model, settings, console):

@@ -1,8 +1,10 @@
 """What the runtime asks of an inference engine."""
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol, Self
+
+from prometheus_client import Metric
 
 from scorer.policies import ADAPTER_POLICIES, POLICY_NAMES
 from services.runtime.adapter_table import Chosen, Loaded, LocalAdapter
@@ -130,6 +132,10 @@ class Backend(Protocol):
         ...
 
     async def load(self) -> Load: ...
+
+    def metrics(self) -> Iterable[Metric]:
+        """Series that the engine keeps itself, under names of its own. Any thread may ask."""
+        ...
 
     async def failure(self) -> str:
         """Wait until the engine has died, and return why."""

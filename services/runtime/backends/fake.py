@@ -114,6 +114,10 @@ class FakeBackend:
         pool = self._pool
         return Load(pool.running, pool.queued, pool.total_slots, pool.free_slots, pool.max_running)
 
+    def metrics(self) -> tuple[()]:
+        """None."""
+        return ()
+
     async def failure(self) -> str:
         """Never returns, unless `dies_after_seconds` says so."""
         if self.args.dies_after_seconds is None:

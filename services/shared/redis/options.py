@@ -22,7 +22,7 @@ class RedisOptions:
     # the certificate authority of rediss://, instead of the system's
     ca_file: str | None = None
     connect_timeout_seconds: float = 2.0
-    # of one command; a chunk of 4 MiB must pass in it
+    # of one command; a chunk of 1 MiB must pass in it
     timeout_seconds: float = 10.0
     # waits between tries double from the first to the longest, each with jitter
     retries: int = 6

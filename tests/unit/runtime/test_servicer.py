@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from protos.generation.v1 import generation_pb2
 from protos.runtime.v1 import runtime_pb2
@@ -15,6 +16,7 @@ from services.runtime.backends.base import EngineFailed, EngineOutput, EngineReq
 from services.runtime.calls import Calls
 from services.runtime.engine import Running
 from services.runtime.eviction import ScoringDefaults
+from services.runtime.metrics import RequestMetrics
 from services.runtime.servicer import GenerationServicer, RuntimeServicer
 from services.runtime.settings import RuntimeSettings
 from services.shared.errors import AlreadyExists, Unavailable
@@ -58,7 +60,8 @@ def servicer(backend: ScriptedBackend, model_path: Path, **settings: Any) -> tup
     calls = Calls(coalesce_seconds=0)
     engine: Any = ReadyEngine(backend, model_path)
     chosen = RuntimeSettings(model_path=model_path, **settings)
-    return GenerationServicer(chosen, engine, calls, ScoringDefaults, AdapterTable(0)), calls
+    metrics = RequestMetrics(CollectorRegistry())
+    return GenerationServicer(chosen, engine, calls, ScoringDefaults, AdapterTable(0), metrics.finished), calls
 
 
 def request(**fields: Any) -> generation_pb2.GenerateRequest:

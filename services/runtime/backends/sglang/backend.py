@@ -7,12 +7,13 @@ import concurrent.futures
 import shutil
 import signal
 import threading
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Any, Self, TypeVar
 
 from fastapi import HTTPException
+from prometheus_client import Metric
 
 from scorer.adapters.fingerprint import model_fingerprint, read_config
 from services.runtime.adapter_table import Loaded, LocalAdapter
@@ -20,6 +21,7 @@ from services.runtime.adapters import AdapterChoice, choose_adapter
 from services.runtime.backends.base import EngineFailed, EngineOutput, EngineRequest, Finish, Load, ModelInfo
 from services.runtime.backends.sglang.adapter_channel import AdapterChannel
 from services.runtime.backends.sglang.engine import EngineSignals, Launched, launch
+from services.runtime.backends.sglang.metrics import sglang_metrics
 from services.runtime.backends.sglang.request_state import PARAMS_KEY
 from services.runtime.backends.sglang.warm_up import problem, warm_up_request
 from services.runtime.eviction import EvictionPlan, EvictionReport
@@ -96,6 +98,9 @@ class SglangBackend:
             # by the scheduler, which fits it to the pool; what was asked for may be more
             max_running_requests=snapshot.max_running_requests,
         )
+
+    def metrics(self) -> Iterator[Metric]:
+        return sglang_metrics()
 
     async def failure(self) -> str:
         return await asyncio.shield(self._died)
