@@ -1,6 +1,7 @@
 """The runtimes behind this router: how each of them is, and which one gets the next request."""
 
 import asyncio
+import time
 from collections.abc import Sequence
 
 import grpc
@@ -8,9 +9,13 @@ import structlog
 
 from protos.generation.v1 import generation_pb2
 from protos.runtime.v1 import runtime_pb2
+from router.latency.tracker import ReplicaTracker
 from router.runtime_client import ResponseStream, Runtime
 from services.shared.errors import Unavailable
 from services.shared.generation import ModelLimits
+
+# the aliases of its adapters change while it serves
+MODEL_SECONDS = 5.0
 
 logger = structlog.get_logger()
 
@@ -21,11 +26,13 @@ class Replica:
     def __init__(self, runtime: Runtime) -> None:
         self.runtime = runtime
         self.target = runtime.target
+        self.tracker = ReplicaTracker()
         self.calls = 0
         self.turn = 0
         self.model: runtime_pb2.GetModelInfoResponse | None = None
         # why it is not to be picked; empty when it is
         self.objection = "not known yet"
+        self._told_at = 0.0
         self._others = 0
         self._used_ratio = 0.0
 
@@ -41,12 +48,14 @@ class Replica:
         return self.calls + self._others, self._used_ratio, self.turn
 
     async def ask(self) -> runtime_pb2.GetLoadResponse:
-        """The runtime's load, and on the way its model if that is not known. Raises AioRpcError."""
-        if self.model is None:
+        """The runtime's load, and on the way what it says of its model, now and then. Raises AioRpcError."""
+        if self.model is None or time.monotonic() - self._told_at > MODEL_SECONDS:
             self.model = await self.runtime.model_info()
+            self._told_at = time.monotonic()
         load = await self.runtime.load()
         self._others = max(0, load.in_flight - self.calls)
         self._used_ratio = 1 - load.free_slots / load.total_slots if load.total_slots else 0.0
+        self.tracker.reported(load.total_slots, load.free_slots, load.queued_requests)
         return load
 
     def generate(self, request: generation_pb2.GenerateRequest, timeout_seconds: float | None) -> ResponseStream:
@@ -95,12 +104,27 @@ class ReplicaPool:
         # each runtime judges the policy itself: it serves a known one that it cannot run by another
         return ModelLimits(model.model, model.context_tokens, model.vocab_size, policies=None)
 
-    def pick(self) -> Replica:
-        """The least loaded replica. Raises Unavailable when none can take a request."""
+    @property
+    def model_name(self) -> str:
+        """That of the model that is served; empty before any replica told."""
+        return self._model.model if self._model else ""
+
+    @property
+    def aliases(self) -> frozenset[str] | None:
+        """Of the model's adapters, as any replica told them; None before any did."""
+        told = [replica.model.aliases for replica in self._replicas if replica.model]
+        return frozenset(alias.name for aliases in told for alias in aliases) if told else None
+
+    def least_loaded(self) -> Replica | None:
+        """The replica that a request would get now; None when none can take one."""
         usable = [replica for replica in self._replicas if replica.usable]
-        if not usable:
+        return min(usable, key=Replica.load_key, default=None)
+
+    def pick(self) -> Replica:
+        """The least loaded replica, for a request. Raises Unavailable when none can take one."""
+        replica = self.least_loaded()
+        if replica is None:
             raise self._none_left()
-        replica = min(usable, key=Replica.load_key)
         self._turns += 1
         replica.turn = self._turns
         return replica

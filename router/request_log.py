@@ -21,6 +21,13 @@ class RequestRecord:
     budget_rule: str = ""
     target: str = ""
     answered: bool = False
+    tokenizing_seconds: float = 0.0
+    # from the request's arrival to its forwarding, without tokenization
+    own_seconds: float = 0.0
+
+    def forwarded(self) -> None:
+        """The request goes to its runtime now."""
+        self.own_seconds = time.monotonic() - self.started - self.tokenizing_seconds
 
     def write(self, context: grpc.aio.ServicerContext) -> None:
         """Log one line. For the end of the call, when its status is known."""
@@ -33,6 +40,8 @@ class RequestRecord:
             budget_rule=self.budget_rule,
             target=self.target,
             status=self._status(context),
+            tokenizing_seconds=round(self.tokenizing_seconds, 6),
+            own_seconds=round(self.own_seconds, 6),
             seconds=round(time.monotonic() - self.started, 6),
         )
 

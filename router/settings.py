@@ -1,10 +1,11 @@
 """What an operator can set for the router."""
 
 import re
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 TARGET = re.compile(r"\S+:\d{1,5}")
@@ -22,6 +23,35 @@ class RouterSettings(BaseSettings):
     keep_ratio: float = Field(0.25, gt=0, le=1, description="share of a prompt that is kept when nothing else is asked")
     shortest_budget_tokens: int = Field(2048, ge=1, description="prompts up to this length are kept whole by default")
     floor_tokens: int = Field(64, ge=1, description="no request keeps fewer tokens, whatever the rules say")
+    redis_url: str = Field(
+        "", description="Redis with the tenants' budgets, e.g. redis://host:6379; empty: the built-in ones for all"
+    )
+    redis_username: str | None = Field(None, description="user of Redis, instead of the URL's")
+    redis_password: SecretStr | None = Field(None, description="password of Redis, instead of the URL's")
+    redis_ca_file: Path | None = Field(None, description="certificate authority of rediss://, instead of the system's")
+    router_id: str = Field("", description="this router's name in GetPolicyStatus; empty: host name and port")
+    policy_poll_seconds: float = Field(1.0, gt=0, description="how often budgets are looked at, beside events")
+    policy_max_age_seconds: float = Field(
+        600.0, gt=0, description="budgets that the store has not confirmed for longer are flagged, and served on"
+    )
+    policy_seed_path: Path | None = Field(
+        None, description="YAML of budgets that is written into a Redis that never had any"
+    )
+    policy_cache_path: Path | None = Field(
+        None, description="file with the last known budgets, for a start without Redis"
+    )
+    api_keys_path: Path | None = Field(
+        None,
+        description="YAML of API keys, as hashes, and whose they are; empty: every caller is one tenant, and admin",
+    )
+    trusted_networks: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = Field(
+        (), description="networks of gateways whose tenant headers are believed, with commas between"
+    )
+    slo_headroom_ratio: float = Field(0.4, ge=0, lt=1, description="share of the asked time per token left unused")
+    slo_room_ratio: float = Field(0.25, gt=0, le=1, description="share of what meets the SLO that one request may take")
+    load_start_ratio: float = Field(0.8, ge=0, lt=1, description="used share of KV slots at which budgets shrink")
+    load_end_ratio: float = Field(0.95, gt=0, le=1, description="used share of KV slots at which they are smallest")
+    load_least_ratio: float = Field(0.1, gt=0, le=1, description="share of a prompt that is kept then")
     max_message_bytes: int = Field(4 << 20, gt=0, description="largest request that is read")
     load_poll_seconds: float = Field(0.5, gt=0, description="pause between two looks at a runtime's load")
     load_timeout_seconds: float = Field(
@@ -34,10 +64,12 @@ class RouterSettings(BaseSettings):
     reflection: bool = Field(True, description="serve gRPC reflection; off in production")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="least severe level logged")
 
-    @field_validator("targets", mode="before")
+    @field_validator("targets", "trusted_networks", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
-        return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
+        if not isinstance(value, str):
+            return value
+        return tuple(part.strip() for part in value.split(",")) if value.strip() else ()
 
     @field_validator("targets")
     @classmethod

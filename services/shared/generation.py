@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from google.protobuf.message import Message
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
 
 from protos.generation.v1 import generation_pb2
 from services.shared.errors import InvalidArgument, NotFound, Violation
@@ -15,6 +15,7 @@ MAX_STOPS = 16
 # of an adapter's name, a slash and an alias
 MAX_ADAPTER_CHARACTERS = 129
 MAX_KEY_CHARACTERS = 256
+MAX_SLO_SECONDS = 86400
 StopText = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 
 
@@ -46,6 +47,21 @@ class Hint(_Checked):
     min_retained_mass: float | None = Field(None, gt=0, le=1)
 
 
+def _seconds(value: Any) -> Any:
+    """Of a google.protobuf.Duration's fields."""
+    return value.get("seconds", 0) + value.get("nanos", 0) / 1e9 if isinstance(value, dict) else value
+
+
+Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0, le=MAX_SLO_SECONDS)]
+
+
+class SloHint(_Checked):
+    """How fast the client would like its answer, in seconds; None is the tenant's."""
+
+    ttft: Seconds | None = None
+    tpot: Seconds | None = None
+
+
 class Directive(_Checked):
     """What the router decided to keep."""
 
@@ -69,6 +85,7 @@ class GenerateCall(_Checked):
     sampling: Sampling = Sampling()
     kv: Hint = Hint()
     directive: Directive | None = None
+    slo: SloHint = SloHint()
 
 
 @dataclass(frozen=True)
