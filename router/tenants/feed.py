@@ -99,7 +99,8 @@ class PolicyFeed:
                 self._take(state or PolicyState())
                 self.table.confirm()
             await self._on_state(self.table.ready)
-            return
+            # nothing will ever change
+            await asyncio.Event().wait()
         if state:
             self._take(state)
         async with asyncio.TaskGroup() as tasks:
