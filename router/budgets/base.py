@@ -41,7 +41,6 @@ class ReplicaView:
 class BudgetRequest:
     """What a rule may look at. At most one of `hint_budget_tokens` and `hint_keep_ratio` is set.
 
-    `granted_kv_tokens`: what the tenant's quota has left for kept prompt and new tokens together; None without a quota.
     `replica` is None where none was picked, as when a decision is only explained.
     """
 
@@ -53,7 +52,6 @@ class BudgetRequest:
     hint_keep_ratio: float | None = None
     hint_min_retained_mass: float | None = None
     slo: Slo = field(default_factory=Slo)
-    granted_kv_tokens: int | None = None
     replica: ReplicaView | None = None
 
     @property

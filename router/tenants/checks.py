@@ -51,6 +51,16 @@ def alias_problems(policy: TenantPolicy, known: Collection[str] | None) -> list[
     ]
 
 
+def idle_problems(policy: TenantPolicy, not_enforced: Collection[str]) -> list[Problem]:
+    """Limits that would change nothing."""
+    return [
+        Problem((*path, field), "is not enforced by this version of the router; leave it out")
+        for path, limits in all_limits(policy)
+        for field in not_enforced
+        if getattr(limits, field) is not None
+    ]
+
+
 def contradictions(builtin: Limits, policies: Policies, changed: str) -> list[Problem]:
     """Where a minimum is above a maximum after inheritance, and the policy of `changed` is one of both levels.
 

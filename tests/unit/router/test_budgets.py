@@ -48,7 +48,6 @@ requests = st.builds(
     hint_policy=st.sampled_from(["", "window", FULL]),
     hint_min_retained_mass=st.one_of(st.none(), ratios),
     slo=slos,
-    granted_kv_tokens=st.one_of(st.none(), lengths),
     replica=st.one_of(st.none(), replicas),
 )
 
@@ -152,7 +151,6 @@ def test_policy_full_is_capped_by_the_tenant_alone():
         (1000, {"hint_keep_ratio": 0.5}, 500, "request_hint", "request_hint allows 500 tokens, the prompt has 1000"),
         (1000, {"hint_budget_tokens": 3}, 64, "floor", "raised from 3 to the floor of 64 tokens"),
         (1000, {"hint_policy": FULL, "hint_budget_tokens": 3}, 1000, "none", "no rule caps the 1000 prompt tokens"),
-        (1000, {"granted_kv_tokens": 428}, 300, "resident_quota", "resident_quota allows 300 tokens"),
     ],
 )
 def test_examples(prompt_tokens, hint, tokens, rule, first_reason):
