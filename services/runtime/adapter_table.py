@@ -1,7 +1,9 @@
 """Which adapter scores a request: what its alias stands for, what the engine holds of that, and what else would do."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
@@ -57,7 +59,8 @@ class Chosen:
 class AdapterTable:
     """Aliases as the registry has them, and adapters as the engine does. `changed` is set when they have to be matched.
 
-    At most `max_bytes` of weights are asked for; those of aliases that were used least recently are left out first.
+    At most `max_bytes` of weights are asked for: what aliases stand for, then what requests in flight were promised,
+    then what was used last.
     """
 
     def __init__(self, max_bytes: int) -> None:
@@ -68,6 +71,7 @@ class AdapterTable:
         self._last_good: dict[str, LocalAdapter] = {}
         self._held: list[LocalAdapter] = []
         self._used: dict[str, int] = {}
+        self._promised: Counter[str] = Counter()
         self._clock = count(1)
 
     @property
@@ -95,7 +99,7 @@ class AdapterTable:
 
     def wanted(self) -> tuple[LocalAdapter, ...]:
         """What the engine is to hold: what aliases stand for before what they stood for, last used before others."""
-        ordered = sorted(self._known(), key=lambda adapter: (not self._is_current(adapter), -self._used_at(adapter)))
+        ordered = sorted(self._known(), key=self._rank)
         chosen: list[LocalAdapter] = []
         for adapter in ordered:
             if adapter.id not in self.loaded.problems and _bytes(chosen) + adapter.size_bytes <= self._max_bytes:
@@ -117,6 +121,17 @@ class AdapterTable:
             return replace(chosen, note=f"{has}; {chosen.note}" if chosen.note else has)
         instead = self._use(name, start)
         return replace(instead, alias=name, note=f"{name!r} scored, for {has}, but {chosen.problem}")
+
+    @contextmanager
+    def promised(self, id: str) -> Iterator[None]:
+        """A request that this adapter is to score may wait in the engine, in this block, while aliases move on."""
+        self._promised[id] += 1
+        try:
+            yield
+        finally:
+            self._promised[id] -= 1
+            if not self._promised[id]:
+                del self._promised[id]
 
     def _use(self, name: str, start: Chosen) -> Chosen:
         alias = self.aliases.get(name)
@@ -156,8 +171,9 @@ class AdapterTable:
     def _is_current(self, adapter: LocalAdapter) -> bool:
         return any(alias.adapter and alias.adapter.id == adapter.id for alias in self.aliases.values())
 
-    def _used_at(self, adapter: LocalAdapter) -> int:
-        return self._used.get(adapter.id, 0)
+    def _rank(self, adapter: LocalAdapter) -> tuple[bool, bool, int]:
+        """The smallest is what the engine should hold first."""
+        return not self._is_current(adapter), adapter.id not in self._promised, -self._used.get(adapter.id, 0)
 
     def _unknown(self, name: str) -> str:
         return f"{name!r} is no alias of this model's adapters; there are {sorted(self.aliases) or 'none'}"

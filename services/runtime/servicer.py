@@ -63,11 +63,13 @@ class GenerationServicer(generation_pb2_grpc.GenerationServiceServicer):
         with self._calls.enter(call.request_id) as stream:
             running = self._engine.running()
             prepared = await self._prepare(call, running)
-            async with aclosing(_answer(running, prepared, stream, arrived)) as responses:
-                async for response in responses:
-                    if response.HasField("complete"):
-                        self._finished(response.complete)
-                    yield response
+            plan = prepared.request.plan
+            with self._adapters.promised(plan.adapter if plan else ""):
+                async with aclosing(_answer(running, prepared, stream, arrived)) as responses:
+                    async for response in responses:
+                        if response.HasField("complete"):
+                            self._finished(response.complete)
+                        yield response
 
     async def _prepare(self, call: GenerateCall, running: Running) -> Prepared:
         prompt_ids = await running.encode(call.text) if call.text is not None else call.token_ids or ()

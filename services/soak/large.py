@@ -1,4 +1,7 @@
-"""A large adapter is published and loaded, while a prober measures how long other commands of Redis take."""
+"""A large adapter is published and loaded, while probers measure how long other commands of Redis take.
+
+One asks the Redis with the adapters, another one a Redis that nobody else uses: what that shows is the machine's.
+"""
 
 import asyncio
 import json
@@ -43,7 +46,10 @@ class Latencies:
 
 @dataclass(frozen=True)
 class LargeResult:
-    """Seconds from the first byte to the version, and from the move of its alias to an answer by it."""
+    """Seconds from the first byte to the version, and from the move of its alias to an answer by it.
+
+    Latencies of the store before, while it is published and while it is loaded; of an idle Redis in the last two.
+    """
 
     size_bytes: int = 0
     publish_seconds: float = 0.0
@@ -51,14 +57,17 @@ class LargeResult:
     before: Latencies = field(default_factory=Latencies)
     publishing: Latencies = field(default_factory=Latencies)
     loading: Latencies = field(default_factory=Latencies)
+    idle_publishing: Latencies = field(default_factory=Latencies)
+    idle_loading: Latencies = field(default_factory=Latencies)
 
 
 async def publish_and_load(
-    store: AdapterStore, url: str, files: Files, history: History, follower: Follower
+    store: AdapterStore, urls: tuple[str, str], files: Files, history: History, follower: Follower
 ) -> LargeResult:
-    """Raises TimeoutError when one of both takes too long."""
+    """`urls` are the store's and that of an idle Redis. Raises TimeoutError when one of both takes too long."""
     manifest = files.manifest
-    async with _prober(url, AdapterId(manifest.model, manifest.adapter)) as samples:
+    adapter = AdapterId(manifest.model, manifest.adapter)
+    async with _prober(urls[0], adapter) as samples, _prober(urls[1], adapter) as idle:
         began = time.monotonic()
         await asyncio.sleep(QUIET_SECONDS)
         history.publishing(manifest.version, time.monotonic())
@@ -75,6 +84,8 @@ async def publish_and_load(
         Latencies.of(samples, began, published),
         Latencies.of(samples, published, moved),
         Latencies.of(samples, moved, loaded),
+        Latencies.of(idle, published, moved),
+        Latencies.of(idle, moved, loaded),
     )
 
 

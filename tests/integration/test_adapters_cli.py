@@ -12,7 +12,7 @@ import psutil
 from scorer.adapters.folder import read_files
 from tests.integration.registry_client import MANIFEST, SHIPPED
 from tests.processes import ROOT, poll
-from tests.redis_servers import RedisServer
+from tests.redis_servers import BOTH_SERVERS, RedisServer
 
 NAME = f"{MANIFEST.model}/{MANIFEST.adapter}"
 SECONDS = 60
@@ -38,37 +38,55 @@ def answer(server: RedisServer, *args: object) -> Any:
     return json.loads(out)
 
 
-def test_shipped_adapter_goes_through_its_life(valkey, tmp_path):
-    assert answer(valkey, "publish", SHIPPED)["version"]["number"] == 1
-    assert answer(valkey, "publish", SHIPPED, "--next")["version"]["number"] == 2
-    (listed,) = answer(valkey, "list")
+def test_shipped_adapter_goes_through_its_life(redis_server, tmp_path):
+    assert answer(redis_server, "publish", SHIPPED)["version"]["number"] == 1
+    assert answer(redis_server, "publish", SHIPPED, "--next")["version"]["number"] == 2
+    (listed,) = answer(redis_server, "list")
     assert (listed["adapter"], len(listed["versions"])) == (NAME, 2)
-    assert answer(valkey, "promote", NAME, 2)["version"] == 2
-    assert answer(valkey, "rollback", NAME)["version"] == 1
-    answer(valkey, "pull", NAME, tmp_path / "1")
+    assert answer(redis_server, "promote", NAME, 2)["version"] == 2
+    assert answer(redis_server, "rollback", NAME)["version"] == 1
+    answer(redis_server, "pull", NAME, tmp_path / "1")
     assert read_files(tmp_path / "1") == read_files(SHIPPED)
-    assert cli(valkey, "verify", tmp_path / "1")[0] == 0
-    assert answer(valkey, "verify", NAME, "--version", 2)["version"] == 2
-    code, _, errors = cli(valkey, "delete", NAME, 1)
+    assert cli(redis_server, "verify", tmp_path / "1")[0] == 0
+    assert answer(redis_server, "verify", NAME, "--version", 2)["version"] == 2
+    code, _, errors = cli(redis_server, "delete", NAME, 1)
     assert code == 1 and "default points at it" in errors
-    answer(valkey, "delete", NAME, 2)
-    assert [info["number"] for info in answer(valkey, "show", NAME)["versions"]] == [1]
+    answer(redis_server, "delete", NAME, 2)
+    assert [info["number"] for info in answer(redis_server, "show", NAME)["versions"]] == [1]
 
 
-def test_ctrl_c_is_code_130_and_the_same_command_publishes(valkey):
+@BOTH_SERVERS
+def test_killed_publish_leaves_nothing_to_see_and_the_same_command_publishes(redis_server):
+    process = start(redis_server, "publish", SHIPPED)
+    with redis_server.client() as admin:
+        try:
+            poll(lambda: any(b":chunk:" in key for key in admin.scan_iter(count=1000)), SECONDS)
+        finally:
+            process.kill()
+        process.wait()
+        # it may have been faster than we looked
+        visible = any(key.endswith(b":manifest") for key in admin.scan_iter(count=1000))
+        chunks = [key for key in admin.scan_iter(count=1000) if b":chunk:" in key]
+        assert visible or all(admin.ttl(key) > 0 for key in chunks)
+    if not visible:
+        assert answer(redis_server, "list") == []
+    assert answer(redis_server, "publish", SHIPPED)["version"]["number"] == 1
+
+
+def test_ctrl_c_is_code_130_and_the_same_command_publishes(redis_server):
     # so that the process surely is in the middle
-    valkey.pause()
-    process = start(valkey, "publish", SHIPPED)
+    redis_server.pause()
+    process = start(redis_server, "publish", SHIPPED)
     try:
         poll(lambda: connected(process.pid), SECONDS)
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=SECONDS)
     finally:
         process.kill()
-        valkey.resume()
+        redis_server.resume()
     assert process.returncode == 130
     assert "the same command goes on" in errors
-    assert answer(valkey, "publish", SHIPPED)["version"]["number"] == 1
+    assert answer(redis_server, "publish", SHIPPED)["version"]["number"] == 1
 
 
 def connected(pid: int) -> bool:

@@ -1,10 +1,12 @@
 """A runtime changes its adapters with the registry while it serves, and each report names what scored."""
 
 import asyncio
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+import grpc
 import pytest
 
 from protos.generation.v1 import generation_pb2
@@ -12,10 +14,14 @@ from protos.runtime.v1 import runtime_pb2
 from protos.scorer.v1 import adapter_registry_pb2 as pb
 from scorer.adapters.folder import read_files
 from scorer.adapters.manifest import Manifest
+from scorer.adapters.redis_keys import AdapterKeys
+from scorer.registry.names import parse_adapter
 from tests.engine.adapters import random_adapter
 from tests.integration.clients import NOT_SERVING, SERVING, Client, generate_request, until
 from tests.integration.registry_client import REGISTRY, publish, stub
+from tests.integration.stores import store_at
 from tests.processes import ROOT, ServerProcess, free_port
+from tests.redis_servers import BOTH_SERVERS
 from tests.scraping import value
 
 CONVERGE_SECONDS = 5.0
@@ -78,12 +84,12 @@ class Pair:
 
 
 @pytest.fixture
-def start_pair(start_scorer, start_runtime, valkey, tiny_model, tmp_path):
+def start_pair(start_scorer, start_runtime, redis_server, tiny_model, tmp_path):
     """start_pair(port, RUNTIME_...=...): a context with a Pair whose sidecar listens on this port."""
 
     @asynccontextmanager
     async def start(port: int = 0, **variables) -> AsyncIterator[Pair]:
-        scorer = start_scorer(SCORING, port, SCORER_REDIS_URL=valkey.url)
+        scorer = start_scorer(SCORING, port, SCORER_REDIS_URL=redis_server.url)
         runtime = start_runtime(RUNTIME_SCORER_TARGET=scorer.target, adapter_load_seconds=0.2, **variables)
         async with Client(scorer.target) as registry, Client(runtime.target) as client:
             await registry.ready(REGISTRY)
@@ -132,7 +138,10 @@ async def test_several_aliases_serve_at_once_and_an_unknown_one_is_window_with_t
     assert {aliases[name] for name in ("canary", "random/canary")} == {2} and len(aliases) == 6
 
 
-async def test_answers_go_on_while_aliases_move_and_redis_restarts_and_each_names_a_version_that_was(pair, valkey):
+@BOTH_SERVERS
+async def test_answers_go_on_while_aliases_move_and_redis_restarts_and_each_names_a_version_that_was(
+    pair, redis_server
+):
     await pair.publish(1, 2)
     await pair.answers_with(1)
     seen: list[generation_pb2.KvReport] = []
@@ -146,9 +155,9 @@ async def test_answers_go_on_while_aliases_move_and_redis_restarts_and_each_name
         for number in (2, 1):
             await pair.move(number)
             await pair.answers_with(number)
-            valkey.kill()
+            redis_server.kill()
             await pair.report()
-            valkey.start()
+            redis_server.start()
             await pair.registry.ready(REGISTRY)
         await pair.move(2)
         await pair.answers_with(2)
@@ -157,6 +166,63 @@ async def test_answers_go_on_while_aliases_move_and_redis_restarts_and_each_name
     assert len(seen) > 20
     assert {(kv.policy, kv.adapter) for kv in seen} == {("lookahead", "random")}
     assert {kv.adapter_version for kv in seen} == {1, 2}
+
+
+@BOTH_SERVERS
+async def test_answers_go_on_while_redis_is_cut_off_amid_a_swap_and_the_move_is_followed_when_it_is_back(
+    pair, redis_server
+):
+    await pair.publish(1, 2)
+    await pair.answers_with(1)
+    moved = asyncio.create_task(pair.move(2))
+    redis_server.pause()
+    try:
+        # longer than the sidecar waits for an answer that is agreed to take its time
+        meanwhile = [await pair.report() for _ in range(10)]
+        await asyncio.sleep(1)
+        meanwhile.append(await pair.report())
+    finally:
+        redis_server.resume()
+    await moved
+    await pair.answers_with(2)
+    assert {(kv.policy, kv.adapter) for kv in meanwhile} == {("lookahead", "random")}
+    assert {kv.adapter_version for kv in meanwhile} <= {1, 2}
+
+
+@BOTH_SERVERS
+async def test_sidecar_that_the_stream_of_events_has_passed_converges(pair, redis_server):
+    await pair.publish(1, 2)
+    await pair.answers_with(1)
+    pair.sidecar.popen.send_signal(signal.SIGSTOP)
+    try:
+        async with store_at(redis_server.url) as store:
+            adapter = parse_adapter(NAME)
+            for number in (2, 1, 2):
+                generation = (await store.aliases(adapter)).by_name["default"].generation
+                await store.set_alias(adapter, "default", number, generation)
+        with redis_server.client() as admin:
+            assert admin.xtrim(AdapterKeys(adapter).events, maxlen=0, approximate=False)
+        kept = await pair.report()
+    finally:
+        pair.sidecar.popen.send_signal(signal.SIGCONT)
+    await pair.answers_with(2)
+    assert kept.adapter_version == 1
+
+
+@BOTH_SERVERS
+async def test_full_redis_refuses_what_is_published_and_answers_go_on(pair, redis_server):
+    await pair.publish(1)
+    await pair.answers_with(1)
+    with redis_server.client() as admin:
+        admin.config_set("maxmemory", 1)
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await pair.publish(2, alias="canary")
+        kept = await pair.report()
+        admin.config_set("maxmemory", 0)
+    await pair.publish(2, alias="canary")
+    await pair.answers_with(2, "canary")
+    assert refused.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert (kept.policy, kept.adapter_version) == ("lookahead", 1)
 
 
 async def test_share_of_the_traffic_goes_to_the_canary_sticky_by_key_and_comes_back(pair, start_router):
@@ -180,10 +246,11 @@ async def test_share_of_the_traffic_goes_to_the_canary_sticky_by_key_and_comes_b
     assert {(await pair.runtime.answer(keyed(key)))[1].kv.adapter_version for key in keys} == {1}
 
 
-async def test_damaged_version_is_refused_and_the_one_before_serves_on_with_the_reason(pair, valkey):
+@BOTH_SERVERS
+async def test_damaged_version_is_refused_and_the_one_before_serves_on_with_the_reason(pair, redis_server):
     await pair.publish(1, 2)
     await pair.answers_with(1)
-    with valkey.client() as admin:
+    with redis_server.client() as admin:
         (key,) = [key for key in admin.scan_iter() if b":2:" in key and key.endswith(b":chunk:0")]
         admin.setrange(key, 5, b"damaged")
     await pair.move(2)
@@ -202,13 +269,13 @@ async def test_router_passes_the_alias_on(pair, start_router):
     assert [kv.adapter_version for kv in reports] == [1, 2]
 
 
-async def test_runtime_follows_a_sidecar_that_was_restarted(start_pair, start_scorer, valkey):
+async def test_runtime_follows_a_sidecar_that_was_restarted(start_pair, start_scorer, redis_server):
     port = free_port()
     async with start_pair(port) as pair:
         await pair.publish(1, 2)
         await pair.answers_with(1)
         pair.sidecar.kill()
-        restarted = start_scorer(SCORING, port, SCORER_REDIS_URL=valkey.url)
+        restarted = start_scorer(SCORING, port, SCORER_REDIS_URL=redis_server.url)
         async with Client(restarted.target) as registry:
             await registry.ready(REGISTRY)
             pair.registry = registry

@@ -32,6 +32,7 @@ from tests.integration.registry_client import (
 )
 from tests.integration.test_scorer import SCORING
 from tests.processes import ROOT, free_port
+from tests.redis_servers import BOTH_SERVERS
 
 WEIGHTS = CONTENTS[WEIGHTS_FILE]
 CHUNKS = list(range(chunk_count(len(WEIGHTS))))
@@ -69,12 +70,14 @@ def nan_weights() -> bytes:
     ],
     ids=["NaN", "pickle", "10 GB header", "empty"],
 )
+@BOTH_SERVERS
 async def test_file_that_is_no_adapter_is_refused_and_leaves_nothing(registry, weights, sentence):
     error = await refusal(publish(registry.channel, *with_weights(weights)))
     assert (error.code(), sentence in error.details()) == (StatusCode.INVALID_ARGUMENT, True)
     assert await nothing_is_visible(registry)
 
 
+@BOTH_SERVERS
 async def test_truncated_upload_is_refused_and_tells_what_is_missing(registry):
     call = stub(registry.channel).PublishAdapter(parts(describe(MANIFEST, CONTENTS), WEIGHTS[:-1]))
     error = await refusal(call)
@@ -83,6 +86,7 @@ async def test_truncated_upload_is_refused_and_tells_what_is_missing(registry):
     assert await nothing_is_visible(registry)
 
 
+@BOTH_SERVERS
 @pytest.mark.parametrize("at", [100, CHUNK_BYTES])
 async def test_wrong_sum_is_refused(registry, at):
     damaged = WEIGHTS[:at] + bytes([WEIGHTS[at] ^ 1]) + WEIGHTS[at + 1 :]
@@ -92,6 +96,7 @@ async def test_wrong_sum_is_refused(registry, at):
     assert await nothing_is_visible(registry)
 
 
+@BOTH_SERVERS
 async def test_wrong_model_is_refused(registry):
     error = await refusal(publish(registry.channel, MANIFEST, CONTENTS, model_fingerprint="0" * 32))
     fields = MANIFEST.model_config_fields | {"hidden_size": 1152}
@@ -102,6 +107,7 @@ async def test_wrong_model_is_refused(registry):
     assert await nothing_is_visible(registry)
 
 
+@BOTH_SERVERS
 async def test_two_publishers_of_one_alias_one_wins_and_the_other_is_told(registry):
     await publish(registry.channel, MANIFEST, CONTENTS)
     before = next(alias for alias in (await get(registry)).aliases if alias.name == "default")
@@ -128,6 +134,7 @@ async def test_number_that_is_used_is_refused(registry):
     assert "publish it as the next one" in error.details()
 
 
+@BOTH_SERVERS
 async def test_client_that_vanished_between_chunks_goes_on(registry):
     rpc, description = stub(registry.channel), describe(MANIFEST, CONTENTS)
 
@@ -148,39 +155,55 @@ async def test_client_that_vanished_between_chunks_goes_on(registry):
     assert response.version.number == 1
 
 
+@BOTH_SERVERS
 @pytest.mark.parametrize("fault", ["restart", "partition"])
-async def test_publish_outlives_a_fault_of_redis_between_two_chunks(registry, valkey, fault):
+async def test_publish_outlives_a_fault_of_redis_between_two_chunks(registry, redis_server, fault):
     async def interrupted():
         async for part in parts(describe(MANIFEST, CONTENTS), WEIGHTS):
             if part.piece.offset > CHUNK_BYTES and not happened:
                 happened.append(fault)
-                await asyncio.to_thread(strike, valkey, fault)
+                await asyncio.to_thread(strike, redis_server, fault)
             yield part
 
     happened: list[str] = []
     response = await stub(registry.channel).PublishAdapter(interrupted())
-    valkey.resume()
+    redis_server.resume()
     assert (happened, response.version.number) == ([fault], 1)
 
 
-def strike(valkey, fault):
+@BOTH_SERVERS
+@pytest.mark.parametrize("fault", ["restart", "partition"])
+async def test_download_outlives_a_fault_of_redis(registry, redis_server, fault):
+    await publish(registry.channel, MANIFEST, CONTENTS)
+    weights, happened = b"", False
+    async for response in stub(registry.channel).DownloadAdapter(pb.DownloadAdapterRequest(name=NAME)):
+        weights += response.piece.content
+        if weights and not happened:
+            happened = True
+            await asyncio.to_thread(strike, redis_server, fault)
+    redis_server.resume()
+    assert weights == WEIGHTS
+
+
+def strike(redis_server, fault):
     """Kill and start it, or let nothing through for a moment that is shorter than a command may last."""
     if fault == "restart":
-        valkey.kill()
-        valkey.start()
+        redis_server.kill()
+        redis_server.start()
     else:
-        valkey.pause()
-        threading.Timer(1.0, valkey.resume).start()
+        redis_server.pause()
+        threading.Timer(1.0, redis_server.resume).start()
 
 
-async def test_redis_restarted_between_publish_and_move(registry, valkey):
+@BOTH_SERVERS
+async def test_redis_restarted_between_publish_and_move(registry, redis_server):
     await publish(registry.channel, MANIFEST, CONTENTS)
     await publish(registry.channel, version(2), CONTENTS)
-    valkey.kill()
+    redis_server.kill()
     await until(lambda: registry.check(REGISTRY), lambda status: status == NOT_SERVING)
     error = await refusal(stub(registry.channel).GetAdapter(pb.GetAdapterRequest(name=NAME)))
     meanwhile = await registry.check(SCORING)
-    valkey.start()
+    redis_server.start()
     await until(lambda: registry.check(REGISTRY), lambda status: status == SERVING, 5)
     generation = (await get(registry)).aliases[0].generation
     assert error.code() == StatusCode.UNAVAILABLE
@@ -189,14 +212,14 @@ async def test_redis_restarted_between_publish_and_move(registry, valkey):
     assert (await move(registry, 2, generation)).version == 2
 
 
-async def test_sidecar_without_redis_serves_scoring_and_finds_redis_later(start_scorer, valkey):
-    valkey.kill()
-    scorer = start_scorer(ROOT / "scorer" / "scoring.yaml", SCORER_REDIS_URL=valkey.url)
+async def test_sidecar_without_redis_serves_scoring_and_finds_redis_later(start_scorer, redis_server):
+    redis_server.kill()
+    scorer = start_scorer(ROOT / "scorer" / "scoring.yaml", SCORER_REDIS_URL=redis_server.url)
     async with Client(scorer.target) as registry:
         await registry.ready(SCORING)
         before = await registry.check(REGISTRY)
         error = await refusal(publish(registry.channel, MANIFEST, CONTENTS))
-        valkey.start()
+        redis_server.start()
         await registry.ready(REGISTRY)
         await publish(registry.channel, MANIFEST, CONTENTS)
     assert (before, error.code()) == (NOT_SERVING, StatusCode.UNAVAILABLE)
@@ -217,7 +240,8 @@ def test_wrong_url_ends_the_process_with_the_sentence(start_scorer):
     assert scorer.other_lines[0].startswith("SCORER_REDIS_URL: url: ")
 
 
-async def test_watch_sends_the_state_then_changes_and_the_state_again_to_a_slow_reader(registry, valkey):
+@BOTH_SERVERS
+async def test_watch_sends_the_state_then_changes_and_the_state_again_to_a_slow_reader(registry, redis_server):
     await publish(registry.channel, MANIFEST, CONTENTS)
     await publish(registry.channel, version(2), CONTENTS)
     watch = stub(registry.channel).WatchAdapters(pb.WatchAdaptersRequest(model_fingerprint=FINGERPRINT))
@@ -226,7 +250,7 @@ async def test_watch_sends_the_state_then_changes_and_the_state_again_to_a_slow_
     second = await watch.read()
     # as if so many events had come, and were trimmed, since this reader looked
     events = f"adapter:{{{MANIFEST.model}/{MANIFEST.adapter}}}:events"
-    with valkey.client() as admin:
+    with redis_server.client() as admin:
         pipeline = admin.pipeline()
         aliases = f"adapter:{{{MANIFEST.model}/{MANIFEST.adapter}}}:aliases"
         pipeline.hset(aliases, ":revision", alias.generation + 5)
@@ -240,13 +264,13 @@ async def test_watch_sends_the_state_then_changes_and_the_state_again_to_a_slow_
     assert third.state.adapters[0].revision == alias.generation + 5
 
 
-async def test_watch_sees_a_new_adapter_and_outlives_a_restart_of_redis(registry, valkey):
+async def test_watch_sees_a_new_adapter_and_outlives_a_restart_of_redis(registry, redis_server):
     watch = stub(registry.channel).WatchAdapters(pb.WatchAdaptersRequest(model_fingerprint=FINGERPRINT))
     first = await watch.read()
     await publish(registry.channel, MANIFEST, CONTENTS)
     second = await watch.read()
-    valkey.kill()
-    valkey.start()
+    redis_server.kill()
+    redis_server.start()
     await registry.ready(REGISTRY)
     alias = await move(registry, 1, (await get(registry)).aliases[0].generation)
     await until(lambda: adapters_in(watch), lambda adapters: any(alias in adapter.aliases for adapter in adapters), 5)
@@ -260,8 +284,8 @@ async def adapters_in(watch):
     return [update.change.adapter] if update.HasField("change") else update.state.adapters
 
 
-async def test_sigterm_ends_a_watch(start_scorer, valkey):
-    scorer = start_scorer(ROOT / "scorer" / "scoring.yaml", SCORER_REDIS_URL=valkey.url)
+async def test_sigterm_ends_a_watch(start_scorer, redis_server):
+    scorer = start_scorer(ROOT / "scorer" / "scoring.yaml", SCORER_REDIS_URL=redis_server.url)
     async with Client(scorer.target) as registry:
         await registry.ready(REGISTRY)
         watch = stub(registry.channel).WatchAdapters(pb.WatchAdaptersRequest(model_fingerprint=FINGERPRINT))
@@ -272,8 +296,9 @@ async def test_sigterm_ends_a_watch(start_scorer, valkey):
     assert await asyncio.to_thread(scorer.wait, 30) == 0
 
 
-async def test_full_store_is_told_and_waiting_is_not_advised(registry, valkey):
-    with valkey.client() as admin:
+@BOTH_SERVERS
+async def test_full_store_is_told_and_waiting_is_not_advised(registry, redis_server):
+    with redis_server.client() as admin:
         admin.config_set("maxmemory", "1mb")
     error = await refusal(publish(registry.channel, MANIFEST, CONTENTS))
     assert error.code() == StatusCode.RESOURCE_EXHAUSTED
@@ -281,12 +306,12 @@ async def test_full_store_is_told_and_waiting_is_not_advised(registry, valkey):
     assert await nothing_is_visible(registry)
 
 
-async def test_reader_may_list_but_not_publish(start_scorer, valkey):
+async def test_reader_may_list_but_not_publish(start_scorer, redis_server):
     rights = ("~adapter:*", "+@read", "+@connection", "-@dangerous")
-    with valkey.client() as admin:
+    with redis_server.client() as admin:
         admin.execute_command("ACL", "SETUSER", "reader", "on", ">secret", *rights)
     user = {"SCORER_REDIS_USERNAME": "reader", "SCORER_REDIS_PASSWORD": "secret"}
-    scorer = start_scorer(ROOT / "scorer" / "scoring.yaml", SCORER_REDIS_URL=valkey.url, **user)
+    scorer = start_scorer(ROOT / "scorer" / "scoring.yaml", SCORER_REDIS_URL=redis_server.url, **user)
     async with Client(scorer.target) as reader:
         await reader.ready(REGISTRY)
         error = await refusal(publish(reader.channel, MANIFEST, CONTENTS))
@@ -295,9 +320,10 @@ async def test_reader_may_list_but_not_publish(start_scorer, valkey):
     assert "secret" not in error.details()
 
 
-async def test_chunk_that_was_damaged_in_the_store_is_data_loss(registry, valkey):
+@BOTH_SERVERS
+async def test_chunk_that_was_damaged_in_the_store_is_data_loss(registry, redis_server):
     await publish(registry.channel, MANIFEST, CONTENTS)
-    with valkey.client() as admin:
+    with redis_server.client() as admin:
         (key,) = [key for key in admin.scan_iter() if key.endswith(b":chunk:1")]
         admin.setrange(key, 5, b"damaged")
     call = stub(registry.channel).DownloadAdapter(pb.DownloadAdapterRequest(name=NAME))
@@ -308,9 +334,9 @@ async def test_chunk_that_was_damaged_in_the_store_is_data_loss(registry, valkey
     assert "chunk 1 of " in raised.value.details()
 
 
-async def test_versions_that_no_alias_needs_are_collected(start_scorer, valkey):
+async def test_versions_that_no_alias_needs_are_collected(start_scorer, redis_server):
     often = {"SCORER_COLLECT_GRACE_SECONDS": 0.5, "SCORER_COLLECT_EVERY_SECONDS": 0.1}
-    scorer = start_scorer(ROOT / "scorer" / "scoring.yaml", SCORER_REDIS_URL=valkey.url, **often)
+    scorer = start_scorer(ROOT / "scorer" / "scoring.yaml", SCORER_REDIS_URL=redis_server.url, **often)
     async with Client(scorer.target) as client:
         await client.ready(REGISTRY)
         await publish(client.channel, MANIFEST, CONTENTS)

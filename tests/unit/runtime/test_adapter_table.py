@@ -126,6 +126,16 @@ def test_adapter_that_can_never_fit_names_the_setting_and_is_not_asked_for():
     assert not small.changed.is_set() and not ids(small)
 
 
+def test_what_a_waiting_request_was_promised_stays_before_what_was_used_last():
+    moved = table(30, default=1, old=2)
+    moved.use("old", "key", START)
+    with moved.promised("news/1"), moved.promised("news/1"):
+        moved.update(aliases(default=3, old=4))
+        assert ids(moved) == ["news/3", "news/4", "news/1"]
+    moved.update(aliases(default=3, old=4))
+    assert ids(moved) == ["news/3", "news/4", "news/2"]
+
+
 def split_table(**shares: float) -> AdapterTable:
     """`default` is version 1, and the others, which have these shares, count on from 2; all are held."""
     made = AdapterTable(100)
