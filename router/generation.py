@@ -161,11 +161,11 @@ class Generation:
         time_remaining: Callable[[], float | None],
         record: RequestRecord,
     ) -> AsyncGenerator[generation_pb2.GenerateResponse, None]:
-        new_tokens = prepared.call.sampling.max_new_tokens
-        trip = replica.tracker.send(Sent(len(prepared.prompt_ids), placed.budget.tokens, new_tokens))
         forwarded = forwarded_request(prepared.request, prepared.call, prepared.prompt_ids, placed)
         record.forwarded()
         stream = replica.generate(forwarded, time_remaining())
+        new_tokens = prepared.call.sampling.max_new_tokens
+        trip = replica.tracker.send(Sent(len(prepared.prompt_ids), placed.budget.tokens, new_tokens))
         try:
             async for response in stream:
                 _note(trip, response)

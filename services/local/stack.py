@@ -84,7 +84,11 @@ def local_stack(
         if REGISTRY_VARIABLE not in variables:
             folder = {**os.environ, **variables}.get(ADAPTER_VARIABLE, "")
             adapter = publish_adapter(model_path, folder, redis_url, console)
-        ours = {REGISTRY_VARIABLE: redis_url, "RUNTIME_ENGINE_ARGS": json.dumps(settings.engine_args)}
+        ours = {
+            REGISTRY_VARIABLE: redis_url,
+            "ROUTER_REDIS_URL": redis_url,
+            "RUNTIME_ENGINE_ARGS": json.dumps(settings.engine_args),
+        }
         specs = _specs(model_path, {**ours, **variables})
         processes = cleanup.enter_context(running(specs, log_dir, settings, console, adapter))
         scorer, runtime, router = (spec.target for spec in specs)

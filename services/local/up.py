@@ -32,6 +32,7 @@ def main(model: Model = None) -> None:
                 f"metrics: {stack.metrics_url}\nredis:   {stack.redis_url}\nlogs:    {stack.log_dir}", soft_wrap=True
             )
             console.print(f"adapters: lookaheadkv adapters list --redis-url {stack.redis_url}", soft_wrap=True)
+            console.print(f"tenants:  lookaheadkv tenants list --router {stack.router}", soft_wrap=True)
             console.print("Ctrl-C stops everything")
             while True:
                 time.sleep(CHECK_SECONDS)

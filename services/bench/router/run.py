@@ -34,7 +34,7 @@ TICK_SECONDS = 0.25
 # of each calm tenant, beside one that sends ten times as many; more in all than the replicas can serve
 FLOOD_PER_SECOND = 4.0
 # an answer of many steps sends few messages, so that the processes measured share the cores with little else
-TRACE_VARIABLES = {"RUNTIME_COALESCE_SECONDS": "0.1"}
+TRACE_VARIABLES = {"RUNTIME_COALESCE_SECONDS": "0.1", "ROUTER_TRUSTED_NETWORKS": "127.0.0.0/8"}
 
 
 def run(plan: Plan, settings: LocalSettings, console: Console) -> tuple[Results, int]:
