@@ -12,7 +12,8 @@ from services.shared.errors import InvalidArgument, Violation
 
 # what gateways of the field send
 HEADERS = ("x-lookaheadkv-tenant", "x-smg-tenant-id", "x-gateway-inference-fairness-id")
-PORT = re.compile(r":\d+$")
+# before the address and port in gRPC's name of a peer
+GRPC_KINDS = ("ipv4", "ipv6")
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -42,8 +43,9 @@ class TrustedHop:
 
 def address_of(peer: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     """The address in gRPC's name of a peer, e.g. ipv4:10.0.0.7:4711, or a bare one; None for another kind."""
-    bare = PORT.sub("", unquote(peer).removeprefix("ipv4:").removeprefix("ipv6:")) if ":" in peer else peer
+    kind, _, rest = peer.partition(":")
+    host = unquote(rest).rpartition(":")[0].strip("[]") if kind in GRPC_KINDS else peer
     try:
-        return ipaddress.ip_address(bare.strip("[]"))
+        return ipaddress.ip_address(host)
     except ValueError:
         return None

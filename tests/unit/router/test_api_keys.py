@@ -55,9 +55,9 @@ def test_without_a_known_key_there_is_no_caller(keys, headers, sentence):
     [
         ("keys: []", "keys: "),
         ("keys: [{sha256: secret-in-plain-text, tenant: acme}]", "keys.0.sha256"),
-        (f"keys: [{{sha256: {'0' * 64}, tenant: 'a b'}}]", "keys.0.tenant"),
-        (f"keys: [{{sha256: {'0' * 64}, tenant: a, role: admin}}]", "keys.0.role"),
-        (f"keys: [{{sha256: {'0' * 64}, tenant: a}}, {{sha256: {'0' * 64}, tenant: b}}]", "is there twice"),
+        (f"keys: [{{sha256: {'a' * 64}, tenant: 'a b'}}]", "keys.0.tenant"),
+        (f"keys: [{{sha256: {'a' * 64}, tenant: a, role: admin}}]", "keys.0.role"),
+        (f"keys: [{{sha256: {'a' * 64}, tenant: a}}, {{sha256: {'a' * 64}, tenant: b}}]", "is there twice"),
         ("keys: [", "is not YAML"),
         ("", "the file"),
     ],
