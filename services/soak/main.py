@@ -28,8 +28,9 @@ from services.soak.valkey import durable_valkey
 from services.soak.versions import Versions
 
 INTERRUPTED = 130
-# versions that the engine, and the disk, have room for beside the large one: fewer than there are, so that some go
-ENGINE_VERSIONS, CACHE_VERSIONS = 6, 12
+# versions that the engine, and the disk, have room for beside the large one: fewer than there are, so that some go, and
+# as many as aliases and requests in flight need
+ENGINE_VERSIONS, CACHE_VERSIONS = 10, 12
 # a number that no other version gets
 LARGE_VERSION = 1_000_000
 # the rest of a line of 80 columns is for the counts

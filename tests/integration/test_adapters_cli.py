@@ -63,7 +63,7 @@ def test_killed_publish_leaves_nothing_to_see_and_the_same_command_publishes(red
             poll(lambda: any(b":chunk:" in key for key in admin.scan_iter(count=1000)), SECONDS)
         finally:
             process.kill()
-        process.wait()
+        process.communicate()
         # it may have been faster than we looked
         visible = any(key.endswith(b":manifest") for key in admin.scan_iter(count=1000))
         chunks = [key for key in admin.scan_iter(count=1000) if b":chunk:" in key]
