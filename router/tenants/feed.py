@@ -101,6 +101,7 @@ class PolicyFeed:
             await self._on_state(self.table.ready)
             # nothing will ever change
             await asyncio.Event().wait()
+            return
         if state:
             self._take(state)
         async with asyncio.TaskGroup() as tasks:
