@@ -9,6 +9,7 @@ from protos.generation.v1 import generation_pb2
 from router.budgets import NO_RULE
 from router.budgets.base import FULL, Budget, BudgetRequest, ReplicaView, Slo
 from router.budgets.limits import Limits
+from services.shared.durations import to_duration
 from services.shared.generation import GenerateCall, Hint, SloHint
 
 CAPPED = (
@@ -95,10 +96,4 @@ def _predicted(asked: BudgetRequest, granted_tokens: int) -> dict[str, Duration]
         return {}
     resident = replica.resident_tokens + granted_tokens + asked.new_tokens
     tpot_seconds = replica.tpot_base_seconds + replica.tpot_token_seconds * resident
-    return {"predicted_ttft": _duration(replica.ttft_seconds), "predicted_tpot": _duration(tpot_seconds)}
-
-
-def _duration(seconds: float) -> Duration:
-    duration = Duration()
-    duration.FromNanoseconds(round(seconds * 1e9))
-    return duration
+    return {"predicted_ttft": to_duration(replica.ttft_seconds), "predicted_tpot": to_duration(tpot_seconds)}

@@ -20,6 +20,7 @@ from router.latency.tracker import Answered, Sent, Trip
 from router.replicas import Replica, ReplicaPool
 from router.request_log import RequestRecord
 from router.tenants.inheritance import Effective
+from services.shared.durations import to_seconds
 from services.shared.errors import InvalidArgument, PermissionDenied, ResourceExhausted, Violation
 from services.shared.generation import GenerateCall, Hint, SloHint, check_fits, parse_generate
 from services.shared.tokenizer import PromptTokenizer
@@ -186,7 +187,7 @@ def _note(trip: Trip, response: generation_pb2.GenerateResponse) -> None:
         trip.tokens(len(response.chunk.token_ids))
         return
     usage, ttft = response.complete.usage, response.complete.kv.ttft
-    trip.end(Answered(usage.completion_tokens, usage.cached_tokens, ttft.ToNanoseconds() / 1e9))
+    trip.end(Answered(usage.completion_tokens, usage.cached_tokens, to_seconds(ttft)))
 
 
 def _check_alias(alias: str, tenant: str, limits: Limits) -> None:

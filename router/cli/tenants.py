@@ -16,6 +16,7 @@ from router.tenants.messages import limits_message, to_policy
 from router.tenants.policy import TenantPolicy
 from services.shared.cli.output import tell
 from services.shared.cli.running import Refused
+from services.shared.durations import to_duration
 
 Fields = Annotated[list[str], typer.Argument(metavar="FIELD=VALUE...", help="Limits; `FIELD=` inherits it again.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Check it, and write nothing.")]
@@ -127,8 +128,4 @@ def _write(api: Remote, tenant: str, policy: TenantPolicy, paths: list[str], dry
 
 
 def _duration(seconds: float | None) -> Duration | None:
-    if seconds is None:
-        return None
-    duration = Duration()
-    duration.FromNanoseconds(round(seconds * 1e9))
-    return duration
+    return None if seconds is None else to_duration(seconds)

@@ -1,11 +1,10 @@
 """The answers of an engine as protobuf messages."""
 
-from google.protobuf.duration_pb2 import Duration
-
 from protos.generation.v1 import generation_pb2
 from scorer.policies import FALLBACK, FULL
 from services.runtime.backends.base import EngineOutput, Finish
 from services.runtime.eviction import Decision, EvictionPlan, EvictionReport, ScoringDefaults
+from services.shared.durations import to_duration
 
 FINISH_REASONS = {
     "stop": generation_pb2.FINISH_REASON_STOP,
@@ -72,13 +71,6 @@ def to_kv_report(
         adapter_version=done.adapter_version,
         adapter_alias=decision.alias if done.adapter else "",
     )
-
-
-def to_duration(seconds: float) -> Duration:
-    """`seconds` to the nanosecond."""
-    duration = Duration()
-    duration.FromNanoseconds(round(seconds * 1e9))
-    return duration
 
 
 def _policy(plan: EvictionPlan, done: EvictionReport) -> str:

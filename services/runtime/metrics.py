@@ -7,6 +7,7 @@ from prometheus_client.metrics import MetricWrapperBase
 
 from protos.generation.v1 import generation_pb2
 from services.runtime.messages import FINISH_REASONS
+from services.shared.durations import to_seconds
 
 # by whom: `adapter`, `version` and `alias` are empty where no adapter scored
 SCORED_BY = ("policy", "adapter", "version", "alias")
@@ -61,7 +62,7 @@ class RequestMetrics:
         if kv.freed_tokens:
             times |= {self._scoring: kv.scoring_time, self._compaction: kv.compaction_time}
         for histogram, duration in times.items():
-            histogram.labels(*scorer).observe(duration.ToNanoseconds() / 1e9)
+            histogram.labels(*scorer).observe(to_seconds(duration))
         if kv.HasField("retained_mass"):
             self._mass.labels(*scorer).observe(kv.retained_mass)
 
