@@ -71,13 +71,12 @@ class RedisServer:
         self._popen.send_signal(signal.SIGCONT)
 
     def heal(self) -> None:
-        """Whatever was done to it, it runs, has room, and is empty."""
+        """Whatever was done to it, it runs, and has room."""
         self.resume()
         if self._popen.poll() is not None:
             self.start()
         with self.client() as client:
             client.config_set("maxmemory", 0)
-            client.flushall()
 
     def _answers(self) -> bool:
         try:

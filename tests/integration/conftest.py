@@ -39,19 +39,23 @@ def start_runtime(start_process: StartProcess, tiny_model: Path) -> StartProcess
     """
 
     def start(**arguments: Any) -> ServerProcess:
-        engine_args = {name: value for name, value in arguments.items() if name.islower()}
-        variables = {name: value for name, value in arguments.items() if name.isupper()}
-        defaults = {
-            "RUNTIME_BACKEND": "fake",
-            "RUNTIME_PORT": 0,
-            "RUNTIME_METRICS_PORT": 0,
-            "RUNTIME_MODEL_PATH": tiny_model,
-            "RUNTIME_SCORER_TARGET": "127.0.0.1:1",
-            "RUNTIME_ENGINE_ARGS": json.dumps(engine_args),
-        }
-        return start_process("services.runtime.main", **defaults | variables)
+        return start_process("services.runtime.main", **_runtime_variables(tiny_model, arguments))
 
     return start
+
+
+def _runtime_variables(model: Path, arguments: dict[str, Any]) -> dict[str, Any]:
+    engine_args = {name: value for name, value in arguments.items() if name.islower()}
+    variables = {name: value for name, value in arguments.items() if name.isupper()}
+    defaults = {
+        "RUNTIME_BACKEND": "fake",
+        "RUNTIME_PORT": 0,
+        "RUNTIME_METRICS_PORT": 0,
+        "RUNTIME_MODEL_PATH": model,
+        "RUNTIME_SCORER_TARGET": "127.0.0.1:1",
+        "RUNTIME_ENGINE_ARGS": json.dumps(engine_args),
+    }
+    return defaults | variables
 
 
 @pytest.fixture
@@ -134,6 +138,15 @@ def sidecar(each_link: Link) -> Iterator[ServerProcess]:
     process.kill()
 
 
+@pytest.fixture(scope="module")
+def follower(sidecar: ServerProcess, tiny_model: Path) -> Iterator[ServerProcess]:
+    """A runtime that follows `sidecar`, and that the tests of a module share."""
+    variables = _runtime_variables(tiny_model, {"RUNTIME_SCORER_TARGET": sidecar.target})
+    process = ServerProcess("services.runtime.main", {name: str(value) for name, value in variables.items()})
+    yield process
+    process.kill()
+
+
 @pytest.fixture
 def link(each_link: Link) -> Iterator[Link]:
     """Passes at the start; may be cut."""
@@ -145,6 +158,8 @@ def link(each_link: Link) -> Iterator[Link]:
 async def server(each_server: RedisServer) -> AsyncIterator[RedisServer]:
     """Empty at the start; may be killed, paused and filled. No test may leave a key that nobody owns."""
     each_server.heal()
+    with each_server.client() as admin:
+        admin.flushall()
     yield each_server
     leaked = await all_leaked_keys(each_server)
     assert leaked == []

@@ -1,10 +1,18 @@
 """A way to a server that can be cut as a network is, while the server lives on."""
 
+import asyncio
 import socket
 import threading
 from contextlib import suppress
 
+import pytest
+
+from tests.redis_servers import RedisServer
+
 CUT_SECONDS = 30.0
+FAULTS = pytest.mark.parametrize("fault", ["restart", "partition"])
+# of the connection, with what is in it
+BREAKS = pytest.mark.parametrize("fault", ["restart", "break"])
 
 
 class Link:
@@ -105,6 +113,18 @@ class Link:
     def _close(self) -> None:
         self._open, self._before, self._behind = False, b"", b""
         self._changed.notify_all()
+
+
+async def end(fault: str, server: RedisServer, link: Link) -> None:
+    """What the link holds back goes on, or is lost, with the server or without."""
+    await asyncio.to_thread(link.wait_until_cut)
+    if fault == "restart":
+        server.kill()
+    if fault in ("restart", "break"):
+        link.drop()
+    if fault == "restart":
+        await asyncio.to_thread(server.start)
+    link.mend()
 
 
 def request(*words: str) -> bytes:

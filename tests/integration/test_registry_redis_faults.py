@@ -4,7 +4,6 @@ import asyncio
 import subprocess
 import sys
 
-import pytest
 from google.rpc import error_details_pb2
 from grpc import StatusCode
 
@@ -12,8 +11,8 @@ from protos.scorer.v1 import adapter_registry_pb2 as pb
 from scorer.adapters.manifest import WEIGHTS_FILE
 from scorer.adapters.redis_keys import AdapterKeys
 from scorer.adapters.store_values import AdapterId, Upload, VersionId
-from tests.integration.clients import NOT_SERVING, SERVING, Client, until
-from tests.integration.links import Link, request
+from tests.integration.clients import CONVERGE_SECONDS, NOT_SERVING, SERVING, Client, until
+from tests.integration.links import BREAKS, FAULTS, end, request
 from tests.integration.registry_client import (
     CONTENTS,
     FINGERPRINT,
@@ -41,23 +40,6 @@ WEIGHTS = CONTENTS[WEIGHTS_FILE]
 ADAPTER = AdapterId(MANIFEST.model, MANIFEST.adapter)
 UPLOAD = Upload.of(MANIFEST, *CONTENTS.values())
 THIRD_CHUNK = AdapterKeys(ADAPTER).chunk(UPLOAD, 2)
-# from the return of Redis until everything is as before
-CONVERGE_SECONDS = 5.0
-FAULTS = pytest.mark.parametrize("fault", ["restart", "partition"])
-# of the connection, with what is in it
-BREAKS = pytest.mark.parametrize("fault", ["restart", "break"])
-
-
-async def end(fault: str, server: RedisServer, link: Link) -> None:
-    """What the link holds back goes on, or is lost, with the server or without."""
-    await asyncio.to_thread(link.wait_until_cut)
-    if fault == "restart":
-        server.kill()
-    if fault in ("restart", "break"):
-        link.drop()
-    if fault == "restart":
-        await asyncio.to_thread(server.start)
-    link.mend()
 
 
 async def kept(server: RedisServer) -> tuple[list[int], list[tuple[str, int]]]:
