@@ -20,7 +20,7 @@ from scorer.adapters.store_errors import (
     StoreUnavailable,
 )
 from scorer.adapters.store_values import CHUNK_BYTES, split
-from scorer.adapters.watching import Watch
+from scorer.adapters.watching import Change, Watch
 from tests.adapter_uploads import ADAPTER, make_upload, make_weights, publish, publish_small, read_all
 from tests.integration.clients import CONVERGE_SECONDS
 from tests.integration.links import FAULTS
@@ -116,12 +116,12 @@ async def test_who_follows_adapters_through_a_partition_longer_than_its_patience
                 following = asyncio.create_task(anext(updates))
                 await asyncio.to_thread(poll, lambda: logs, 30)
             server.resume()
-            (state,) = await asyncio.wait_for(following, CONVERGE_SECONDS)
+            state = _only(await asyncio.wait_for(following, CONVERGE_SECONDS))
             await operator.set_alias(ADAPTER, "canary", 2, generation=0)
             change = await asyncio.wait_for(anext(updates), CONVERGE_SECONDS)
     assert "does not answer" in logs[0]["reason"]
     assert set(state.aliases.by_name) == {"default"}
-    assert set(change.state.aliases.by_name) == {"default", "canary"}
+    assert isinstance(change, Change) and set(change.state.aliases.by_name) == {"default", "canary"}
 
 
 async def test_who_follows_adapters_of_a_redis_that_lost_them_and_has_as_many_events_again_is_told(start_server):
@@ -129,11 +129,11 @@ async def test_who_follows_adapters_of_a_redis_that_lost_them_and_has_as_many_ev
     async with store_at(server.url, {"retries": 20}) as store:
         await publish_small(store, 1, 2)
         async with aclosing(Watch(store, await _fingerprint(store)).updates()) as updates:
-            (before,) = await anext(updates)
+            before = _only(await anext(updates))
             server.kill()
             await asyncio.to_thread(server.start)
             await publish_small(store, 2, 1)
-            (after,) = await asyncio.wait_for(anext(updates), CONVERGE_SECONDS)
+            after = _only(await asyncio.wait_for(anext(updates), CONVERGE_SECONDS))
     assert before.aliases.revision == after.aliases.revision
     assert (before.aliases.by_name["default"].version, after.aliases.by_name["default"].version) == (1, 2)
 
@@ -268,6 +268,13 @@ def _end(fault, server):
         server.start()
     else:
         server.resume()
+
+
+def _only(update):
+    """The one adapter in a state of all."""
+    assert isinstance(update, tuple)
+    (state,) = update
+    return state
 
 
 async def _fingerprint(store):
