@@ -70,6 +70,14 @@ class RedisServer:
         """End `pause`."""
         self._popen.send_signal(signal.SIGCONT)
 
+    def heal(self) -> None:
+        """Whatever was done to it, it runs, and has room."""
+        self.resume()
+        if self._popen.poll() is not None:
+            self.start()
+        with self.client() as client:
+            client.config_set("maxmemory", 0)
+
     def _answers(self) -> bool:
         try:
             with redis.Redis(port=self.port, retry=Retry(NoBackoff(), 0)) as client:

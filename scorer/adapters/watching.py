@@ -52,17 +52,21 @@ class Watch:
         self._fingerprint = fingerprint
         self._relist_seconds = relist_seconds
         self._seen: dict[AdapterId, int] = {}
+        self._told: dict[AdapterId, AdapterState] = {}
 
     async def updates(self) -> AsyncGenerator[tuple[AdapterState, ...] | Change, None]:
-        """All states first, and again when events were lost or the store was away; in between, each change.
+        """All states first, and again when events or data were lost or the store was away; in between, each change.
 
         Raises StoreUnavailable only before the first state.
         """
         yield await self._all()
         while True:
             try:
-                for change in await self._changes():
+                changes = await self._changes()
+                for change in changes:
                     yield change
+                if not changes and await self._differs():
+                    yield await self._all()
             except EventsLost:
                 yield await self._all_once_there()
             except StoreUnavailable as error:
@@ -79,7 +83,15 @@ class Watch:
     async def _all(self) -> tuple[AdapterState, ...]:
         states = [await self._read(adapter) for adapter in await self._list()]
         self._seen = {state.adapter: state.aliases.revision for state in states}
+        self._told = {state.adapter: state for state in states}
         return tuple(states)
+
+    async def _differs(self) -> bool:
+        """Whether the store is not as it was told of, though no event says so.
+
+        A Redis that lost its last second in a crash, and got as many events again, says nothing to a reader of events.
+        """
+        return any([await self._read(adapter) != state for adapter, state in self._told.items()])
 
     async def _changes(self) -> list[Change]:
         for adapter in await self._list():
@@ -89,6 +101,7 @@ class Watch:
     async def _change(self, adapter: AdapterId, events: tuple[StoreEvent, ...]) -> Change:
         change = Change(await self._read(adapter), events)
         self._seen[adapter] = events[-1].number
+        self._told[adapter] = change.state
         return change
 
     async def _events(self) -> list[tuple[AdapterId, tuple[StoreEvent, ...]]]:

@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from scorer.adapters.config import CONFIG_FILE
+from scorer.adapters.folder import save_folder
 from scorer.adapters.manifest import WEIGHTS_FILE, Manifest
 from scorer.adapters.publishing import AliasMove, OnProgress, publish
 from scorer.adapters.store import AdapterStore
@@ -88,6 +90,18 @@ async def fetch(
         weights += content
         on_progress(len(weights), size_bytes)
     return Files(upload.manifest, {CONFIG_FILE: upload.config, WEIGHTS_FILE: bytes(weights)})
+
+
+def save(folder: Path, files: Files) -> None:
+    """Make the folder, complete or not at all. Raises FileExistsError, and Refused when the disk does not take it."""
+    try:
+        save_folder(folder, files.manifest, files.contents)
+    except OSError as error:
+        if error.strerror is None:
+            # a sentence by itself
+            raise
+        # the path in it is that of a temporary folder
+        raise Refused(f"{folder}: cannot be made: {error.strerror}; choose another folder") from error
 
 
 async def _alias(store: AdapterStore, adapter: AdapterId, name: str) -> Alias:

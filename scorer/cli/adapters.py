@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from scorer.adapters.bundle import verify_bundle, verify_numbers
-from scorer.adapters.folder import read_files, save_folder
+from scorer.adapters.folder import read_files
 from scorer.adapters.store_values import DEFAULT_ALIAS, AdapterId, VersionId
 from scorer.cli import actions
 from scorer.cli.output import (
@@ -50,7 +50,10 @@ Share = Annotated[float, typer.Argument(parser=_share, metavar="SHARE", help="5%
 Version = Annotated[int | None, typer.Option(min=1, help="The number of a version, instead of an alias.")]
 AliasName = Annotated[str, typer.Option(help="The alias.")]
 Url = Annotated[str, typer.Option("--redis-url", envvar="LOOKAHEADKV_REDIS_URL", help="Where adapters lie.")]
-CaFile = Annotated[Path | None, typer.Option("--redis-ca-file", help="Certificate authority of rediss://.")]
+CaFile = Annotated[
+    Path | None,
+    typer.Option("--redis-ca-file", exists=True, dir_okay=False, help="Certificate authority of rediss://."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Folder = Annotated[Path, typer.Argument(help="A folder with the three files of an adapter.")]
 NewFolder = Annotated[Path, typer.Argument(help="A folder to make.")]
@@ -169,7 +172,7 @@ def pull(
     """Copy a version into a new folder."""
     files = _fetch(context, Where(url, ca_file), adapter, version, alias)
     with refusals():
-        save_folder(folder, files.manifest, files.contents)
+        actions.save(folder, files)
     tell(manifest_value(files.manifest), as_json, lambda: f"{adapter} version {files.manifest.version} is in {folder}")
 
 
@@ -185,6 +188,8 @@ def verify(
     """Check every byte, shape and number of an adapter in a folder or in the store."""
     if Path(target).is_dir():
         files = _checked_folder(Path(target))
+    elif "/" not in target:
+        raise typer.BadParameter(f"{target!r} is neither a folder here nor MODEL/NAME", param_hint="FOLDER|MODEL/NAME")
     else:
         files = _fetch(context, Where(url, ca_file), _adapter(target), version, alias)
     tell(manifest_value(files.manifest), as_json, lambda: f"{target} is sound: version {files.manifest.version}")

@@ -12,10 +12,11 @@ SEPARATOR = "/"
 
 @dataclass(frozen=True)
 class Target:
-    """The version of an alias, and its share of the requests for `default`."""
+    """The version of an alias, and its share of the requests for `default`. Is it `for_model`, the one that asks?"""
 
     version: VersionId
     share: float
+    for_model: bool = True
 
 
 def alias_targets(states: Iterable[AdapterState], main_adapter: str) -> dict[str, Target]:
@@ -35,8 +36,7 @@ def alias_targets(states: Iterable[AdapterState], main_adapter: str) -> dict[str
 def _targets(state: AdapterState) -> Iterator[tuple[str, Target]]:
     here = {info.number for info in state.versions}
     for alias in state.aliases.by_name.values():
-        if alias.version in here:
-            yield alias.name, Target(VersionId(state.adapter, alias.version), alias.share)
+        yield alias.name, Target(VersionId(state.adapter, alias.version), alias.share, alias.version in here)
 
 
 def _published_first(state: AdapterState) -> tuple[int, AdapterId]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import structlog
 
 from scorer.adapters.cache import AdapterCache, CachedAdapter, CacheFull
-from scorer.adapters.errors import AdapterError
+from scorer.adapters.errors import AdapterError, AdapterMismatch
 from scorer.adapters.store import AdapterStore
 from scorer.adapters.store_errors import NotInStore, StoreError
 from scorer.adapters.store_values import AdapterId
@@ -102,15 +102,20 @@ class ModelFeed:
         after: dict[str, LocalAlias] = {}
         targets = alias_targets(self._states.values(), self._main_adapter)
         for name, target in targets.items():
+            # another model's alias, unless it was this one's
+            if not target.for_model and name not in before:
+                continue
             after[name] = await self._alias(store, name, target, before.get(name))
             self._pin(*before.values(), *after.values())
         self._pin(*after.values())
         if after != self._aliases:
-            logger.info("adapters", aliases={name: str(target.version) for name, target in targets.items()})
+            logger.info("adapters", aliases={name: str(targets[name].version) for name in after})
             self.settle(after)
 
     async def _alias(self, store: AdapterStore, name: str, target: Target, before: LocalAlias | None) -> LocalAlias:
         try:
+            if not target.for_model:
+                raise AdapterMismatch("it is for another model; move the alias to a version for this one")
             return LocalAlias(await self._cache.get(store, target.version), share=target.share)
         except REFUSALS as error:
             problem = f"{target.version} cannot be used: {error}"

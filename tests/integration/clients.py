@@ -13,6 +13,8 @@ from protos.generation.v1 import generation_pb2, generation_pb2_grpc
 from protos.runtime.v1 import runtime_pb2, runtime_pb2_grpc
 
 GENERATION = "lookaheadkv.generation.v1.GenerationService"
+# from a change in the store of adapters, or its return, to the answers
+CONVERGE_SECONDS = 5.0
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 

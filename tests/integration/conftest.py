@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from tests.integration.clients import Client
+from tests.integration.links import Link
 from tests.integration.registry_client import REGISTRY
+from tests.integration.stores import all_leaked_keys
 from tests.processes import ROOT, ServerProcess
-from tests.redis_servers import RedisServer, server_program
+from tests.redis_servers import SERVERS, RedisServer, server_program
 
 StartProcess = Callable[..., ServerProcess]
 
@@ -37,19 +39,23 @@ def start_runtime(start_process: StartProcess, tiny_model: Path) -> StartProcess
     """
 
     def start(**arguments: Any) -> ServerProcess:
-        engine_args = {name: value for name, value in arguments.items() if name.islower()}
-        variables = {name: value for name, value in arguments.items() if name.isupper()}
-        defaults = {
-            "RUNTIME_BACKEND": "fake",
-            "RUNTIME_PORT": 0,
-            "RUNTIME_METRICS_PORT": 0,
-            "RUNTIME_MODEL_PATH": tiny_model,
-            "RUNTIME_SCORER_TARGET": "127.0.0.1:1",
-            "RUNTIME_ENGINE_ARGS": json.dumps(engine_args),
-        }
-        return start_process("services.runtime.main", **defaults | variables)
+        return start_process("services.runtime.main", **_runtime_variables(tiny_model, arguments))
 
     return start
+
+
+def _runtime_variables(model: Path, arguments: dict[str, Any]) -> dict[str, Any]:
+    engine_args = {name: value for name, value in arguments.items() if name.islower()}
+    variables = {name: value for name, value in arguments.items() if name.isupper()}
+    defaults = {
+        "RUNTIME_BACKEND": "fake",
+        "RUNTIME_PORT": 0,
+        "RUNTIME_METRICS_PORT": 0,
+        "RUNTIME_MODEL_PATH": model,
+        "RUNTIME_SCORER_TARGET": "127.0.0.1:1",
+        "RUNTIME_ENGINE_ARGS": json.dumps(engine_args),
+    }
+    return defaults | variables
 
 
 @pytest.fixture
@@ -107,9 +113,60 @@ def redis_server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Red
     server.kill()
 
 
+@pytest.fixture(scope="module", params=SERVERS)
+def each_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """Valkey, and then Redis 7, for the tests of a module; they ask for `server`."""
+    server = RedisServer(server_program(request.param), tmp_path_factory.mktemp("redis"))
+    yield server
+    server.kill()
+
+
+@pytest.fixture(scope="module")
+def each_link(each_server: RedisServer) -> Iterator[Link]:
+    """The only way from `sidecar` to the server; tests ask for `link`."""
+    link = Link(each_server.port)
+    yield link
+    link.close()
+
+
+@pytest.fixture(scope="module")
+def sidecar(each_link: Link) -> Iterator[ServerProcess]:
+    """A scorer sidecar that the tests of a module share."""
+    variables = {"SCORER_PORT": "0", "SCORER_REDIS_URL": each_link.url}
+    process = ServerProcess("scorer.main", variables | {"SCORER_CONFIG_PATH": str(ROOT / "scorer" / "scoring.yaml")})
+    yield process
+    process.kill()
+
+
+@pytest.fixture(scope="module")
+def follower(sidecar: ServerProcess, tiny_model: Path) -> Iterator[ServerProcess]:
+    """A runtime that follows `sidecar`, and that the tests of a module share."""
+    variables = _runtime_variables(tiny_model, {"RUNTIME_SCORER_TARGET": sidecar.target})
+    process = ServerProcess("services.runtime.main", {name: str(value) for name, value in variables.items()})
+    yield process
+    process.kill()
+
+
 @pytest.fixture
-async def registry(start_scorer: StartProcess, redis_server: RedisServer) -> AsyncIterator[Client]:
-    """A client of a sidecar that keeps its adapters in `redis_server`."""
-    scorer = start_scorer(ROOT / "scorer" / "scoring.yaml", SCORER_REDIS_URL=redis_server.url)
-    async with Client(scorer.target) as client:
+def link(each_link: Link) -> Iterator[Link]:
+    """Passes at the start; may be cut."""
+    yield each_link
+    each_link.drop()
+
+
+@pytest.fixture
+async def server(each_server: RedisServer) -> AsyncIterator[RedisServer]:
+    """Empty at the start; may be killed, paused and filled. No test may leave a key that nobody owns."""
+    each_server.heal()
+    with each_server.client() as admin:
+        admin.flushall()
+    yield each_server
+    leaked = await all_leaked_keys(each_server)
+    assert leaked == []
+
+
+@pytest.fixture
+async def registry(sidecar: ServerProcess, server: RedisServer, link: Link) -> AsyncIterator[Client]:
+    """A client of `sidecar`, whose store is empty."""
+    async with Client(sidecar.target) as client:
         yield await client.ready(REGISTRY)

@@ -6,10 +6,7 @@ import grpc
 
 from protos.scorer.v1 import adapter_feed_pb2 as pb
 from protos.scorer.v1 import adapter_feed_pb2_grpc
-from tests.integration.clients import Client, until
-
-# from a change in the store, or its return, to the runtime
-CONVERGE_SECONDS = 5.0
+from tests.integration.clients import CONVERGE_SECONDS, Client, until
 
 Aliases = dict[str, pb.LocalAlias]
 

@@ -1,10 +1,11 @@
 """What a publisher and a runtime ask of the adapter registry, in as few words as a test wants."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 import grpc
 import pytest
+from grpc_status import rpc_status
 
 from protos.scorer.v1 import adapter_registry_pb2 as pb
 from protos.scorer.v1 import adapter_registry_pb2_grpc
@@ -76,3 +77,17 @@ async def refusal(call: Any) -> grpc.aio.AioRpcError:
     with pytest.raises(grpc.aio.AioRpcError) as raised:
         await call
     return raised.value
+
+
+def details(error: grpc.aio.AioRpcError, kind: Callable[[], Any]) -> Any:
+    """The detail of this kind, None when the error has none."""
+    status = rpc_status.from_call(error)
+    found = kind()
+    return next((found for detail in status.details if detail.Unpack(found)), None) if status else None
+
+
+async def nothing_is_visible(registry: Client) -> bool:
+    """Whether neither the adapter nor any other is shown."""
+    error = await refusal(stub(registry.channel).GetAdapter(pb.GetAdapterRequest(name=NAME)))
+    listed = await stub(registry.channel).ListAdapters(pb.ListAdaptersRequest())
+    return error.code() == grpc.StatusCode.NOT_FOUND and not listed.adapters

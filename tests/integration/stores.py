@@ -7,9 +7,11 @@ from typing import Any
 import redis
 
 from scorer.adapters.redis_keys import AdapterKeys
+from scorer.adapters.redis_leaks import leaked_keys
 from scorer.adapters.redis_store import RedisAdapterStore, open_redis_store
 from scorer.adapters.store_values import AdapterId, StoreLimits, VersionId
 from services.shared.redis.options import RedisOptions
+from tests.redis_servers import RedisServer
 
 
 @asynccontextmanager
@@ -25,3 +27,10 @@ async def mortal_keys(client: redis.Redis, store: RedisAdapterStore, adapters: l
     uploads = [await store.open(version) for version in live]
     chunks = [key for upload in uploads for key in AdapterKeys(upload.version.adapter).chunks(upload)]
     return [key for key in chunks if client.ttl(key) != -1]
+
+
+async def all_leaked_keys(server: RedisServer) -> list[str]:
+    """Keys that belong to no version of any adapter and would stay for ever."""
+    async with store_at(server.url) as store:
+        with server.client() as client:
+            return await leaked_keys(client, store, (await store.adapters()).adapters)

@@ -1,7 +1,7 @@
 """The sidecar has on disk what aliases point at, checked, and tells the runtime in time, whatever Redis does."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import grpc
@@ -27,6 +27,13 @@ from tests.redis_servers import BOTH_SERVERS
 
 SCORING = ROOT / "scorer" / "scoring.yaml"
 SIZE_BYTES = sum(map(len, CONTENTS.values()))
+
+
+@pytest.fixture
+async def registry(start_scorer, redis_server) -> AsyncIterator[Client]:
+    """A client of a sidecar that nobody has asked about a model so far."""
+    async with Client(start_scorer(SCORING, SCORER_REDIS_URL=redis_server.url).target) as client:
+        yield await client.ready(REGISTRY)
 
 
 async def generation(registry: Client) -> int:
@@ -75,6 +82,7 @@ async def test_feed_stands_while_redis_is_away_and_goes_on_when_it_is_back(regis
     assert not any(alias.problem for alias in after.values())
 
 
+@BOTH_SERVERS
 async def test_damaged_version_is_refused_and_the_one_before_serves_on(registry, redis_server):
     await publish(registry.channel, version(1), CONTENTS)
     await publish(registry.channel, version(2), CONTENTS)

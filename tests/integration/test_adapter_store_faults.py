@@ -4,6 +4,7 @@ import asyncio
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,10 @@ from scorer.adapters.store_errors import (
     StoreUnavailable,
 )
 from scorer.adapters.store_values import CHUNK_BYTES, split
+from scorer.adapters.watching import Change, Watch
 from tests.adapter_uploads import ADAPTER, make_upload, make_weights, publish, publish_small, read_all
+from tests.integration.clients import CONVERGE_SECONDS
+from tests.integration.links import FAULTS
 from tests.integration.stores import store_at
 from tests.processes import ROOT, free_port, poll
 from tests.redis_servers import SERVERS, RedisServer, server_program
@@ -43,30 +47,32 @@ def start_server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Sta
         server.kill()
 
 
-async def test_a_publisher_goes_on_when_redis_restarts(start_server):
+@FAULTS
+async def test_a_publisher_goes_on_when_redis_is_back(start_server, fault):
     server, weights = start_server(), make_weights()
     upload = make_upload(weights)
     async with store_at(server.url, {"retries": 20}) as store:
         await store.put_chunk(upload, 0, split(weights)[0])
-        server.kill()
+        _begin(fault, server)
         sending = asyncio.create_task(publish(store, upload, weights))
-        await asyncio.to_thread(server.start)
+        await asyncio.to_thread(_end, fault, server)
         await sending
         assert await read_all(store, upload) == weights
         with server.client() as client:
             assert await leaked_keys(client, store, [ADAPTER]) == []
 
 
-async def test_a_reader_goes_on_when_redis_restarts(start_server):
+@FAULTS
+async def test_a_reader_goes_on_when_redis_is_back(start_server, fault):
     server, weights = start_server(), make_weights()
     upload = make_upload(weights)
     async with store_at(server.url, {"retries": 20}) as store:
         await publish(store, upload, weights)
         chunks = store.read(upload)
         found = [await anext(chunks)]
-        server.kill()
+        _begin(fault, server)
         rest = asyncio.create_task(_collect(chunks))
-        await asyncio.to_thread(server.start)
+        await asyncio.to_thread(_end, fault, server)
         assert b"".join(found + await rest) == weights
 
 
@@ -94,6 +100,42 @@ async def test_a_cancel_at_the_very_moment_that_a_command_was_sent_is_not_lost(s
             async with asyncio.timeout(5):
                 await asyncio.wait({waiting})
             assert waiting.cancelled()
+
+
+async def test_who_follows_adapters_through_a_partition_longer_than_its_patience_hears_of_the_newest_state(
+    start_server,
+):
+    server = start_server()
+    impatient = {"retries": 1, "timeout_seconds": 0.2, "first_wait_seconds": 0.01}
+    async with store_at(server.url) as operator, store_at(server.url, impatient) as store:
+        await publish_small(operator, 1, 2)
+        async with aclosing(Watch(store, await _fingerprint(operator)).updates()) as updates:
+            await anext(updates)
+            server.pause()
+            with capture_logs() as logs:
+                following = asyncio.create_task(anext(updates))
+                await asyncio.to_thread(poll, lambda: logs, 30)
+            server.resume()
+            state = _only(await asyncio.wait_for(following, CONVERGE_SECONDS))
+            await operator.set_alias(ADAPTER, "canary", 2, generation=0)
+            change = await asyncio.wait_for(anext(updates), CONVERGE_SECONDS)
+    assert "does not answer" in logs[0]["reason"]
+    assert set(state.aliases.by_name) == {"default"}
+    assert isinstance(change, Change) and set(change.state.aliases.by_name) == {"default", "canary"}
+
+
+async def test_who_follows_adapters_of_a_redis_that_lost_them_and_has_as_many_events_again_is_told(start_server):
+    server = start_server(appendonly="no")
+    async with store_at(server.url, {"retries": 20}) as store:
+        await publish_small(store, 1, 2)
+        async with aclosing(Watch(store, await _fingerprint(store)).updates()) as updates:
+            before = _only(await anext(updates))
+            server.kill()
+            await asyncio.to_thread(server.start)
+            await publish_small(store, 2, 1)
+            after = _only(await asyncio.wait_for(anext(updates), CONVERGE_SECONDS))
+    assert before.aliases.revision == after.aliases.revision
+    assert (before.aliases.by_name["default"].version, after.aliases.by_name["default"].version) == (1, 2)
 
 
 async def test_a_redis_that_stays_away_is_a_sentence_and_later_works_again(start_server):
@@ -212,6 +254,31 @@ async def test_a_wrong_password_is_a_sentence_without_it(start_server):
         async with store_at(server.url, {"password": "wrong-one", "retries": 0}):
             pass
     assert "wrong-one" not in str(caught.value)
+
+
+def _begin(fault, server):
+    if fault == "restart":
+        server.kill()
+    else:
+        server.pause()
+
+
+def _end(fault, server):
+    if fault == "restart":
+        server.start()
+    else:
+        server.resume()
+
+
+def _only(update):
+    """The one adapter in a state of all."""
+    assert isinstance(update, tuple)
+    (state,) = update
+    return state
+
+
+async def _fingerprint(store):
+    return (await store.versions(ADAPTER))[0].model_fingerprint
 
 
 def _kill_a_publisher(url):

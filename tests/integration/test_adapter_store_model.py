@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Coroutine, Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
@@ -14,22 +14,27 @@ from scorer.adapters.errors import AdapterDamaged
 from scorer.adapters.redis_leaks import leaked_keys
 from scorer.adapters.store import AdapterStore
 from scorer.adapters.store_errors import StoreError
-from scorer.adapters.store_values import AdapterId, Upload, VersionId, VersionInfo, split
+from scorer.adapters.store_values import AdapterId, Alias, Upload, VersionId, VersionInfo, split
 from tests.adapter_uploads import make_upload, make_weights
 from tests.fakes import MemoryAdapterStore
 from tests.integration.stores import mortal_keys, store_at
 from tests.redis_servers import SERVERS, RedisServer, server_program
 
 ADAPTERS = [AdapterId("us/tiny", "a"), AdapterId("us/tiny", "b")]
-WEIGHTS = [make_weights(size, seed=seed) for seed, size in enumerate((0, 40))]
+WEIGHTS = [make_weights(size, seed=seed) for seed, size in enumerate((0, 40, 50))]
+
+T = TypeVar("T")
 
 adapters = st.sampled_from(ADAPTERS)
+# of those that are there
+picks = st.integers(0, 5)
 numbers = st.integers(1, 3)
 weights = st.sampled_from(WEIGHTS)
 names = st.sampled_from(["default", "canary", "beta"])
 # mostly the true one
-shares = st.sampled_from([None, None, 0, 0.3, 0.7, 1.5])
-generations = st.sampled_from([None, None, None, 0, 1, 2, 5])
+shares = st.sampled_from([None] * 5 + [0, 0.3, 0.7, 1.5])
+fingerprints = st.sampled_from([None, "0" * 32, make_upload(b"").manifest.model_fingerprint])
+generations = st.sampled_from([None] * 4 + [0, 1, 5])
 
 
 @pytest.fixture(scope="module", params=SERVERS)
@@ -61,10 +66,12 @@ class Comparison(RuleBasedStateMachine):
         assert leaked == []
 
     @initialize()
-    def start_with_two_versions(self) -> None:
+    def start_with_two_versions_and_a_way_back(self) -> None:
         # else most rules are refused most of the time
         self.publish(ADAPTERS[0], 1, WEIGHTS[1])
         self.publish(ADAPTERS[0], 2, WEIGHTS[1])
+        self.set_alias(ADAPTERS[0], "default", 2, None, None)
+        self.set_alias(ADAPTERS[0], "canary", 1, None, None)
 
     @rule(adapter=adapters, number=numbers, content=weights)
     def publish(self, adapter: AdapterId, number: int, content: bytes) -> None:
@@ -76,6 +83,10 @@ class Comparison(RuleBasedStateMachine):
         upload = make_upload(content, number, adapter)
         for chunk in split(content):
             self.both(lambda store, chunk=chunk: store.put_chunk(upload, 0, chunk))
+
+    @rule(adapter=adapters, number=numbers, content=weights)
+    def damaged_chunk(self, adapter: AdapterId, number: int, content: bytes) -> None:
+        self.both(lambda store: store.put_chunk(make_upload(content, number, adapter), 0, content[::-1]))
 
     @rule(adapter=adapters, number=numbers, content=weights)
     def begin(self, adapter: AdapterId, number: int, content: bytes) -> None:
@@ -96,6 +107,27 @@ class Comparison(RuleBasedStateMachine):
         seen = self.generation(adapter, name) if generation is None else generation
         self.both(lambda store: store.set_alias(adapter, name, version, seen, share))
 
+    @rule(adapter=adapters, name=names, pick=picks)
+    def move_to_one_that_is_there(self, adapter: AdapterId, name: str, pick: int) -> None:
+        for number in self.one_version(adapter, pick):
+            self.set_alias(adapter, name, number, None, None)
+
+    @rule(adapter=adapters, pick=picks)
+    def roll_back(self, adapter: AdapterId, pick: int) -> None:
+        for alias in self.one_alias(adapter, pick):
+            if alias.previous:
+                self.set_alias(adapter, alias.name, alias.previous, alias.generation, None)
+
+    @rule(adapter=adapters, pick=picks)
+    def remove_one_that_is_there(self, adapter: AdapterId, pick: int) -> None:
+        for alias in self.one_alias(adapter, pick):
+            self.remove_alias(adapter, alias.name, alias.generation)
+
+    @rule(adapter=adapters, pick=picks)
+    def delete_one_that_is_there(self, adapter: AdapterId, pick: int) -> None:
+        for number in self.one_version(adapter, pick):
+            self.delete(adapter, number)
+
     @rule(adapter=adapters, name=names, generation=generations)
     def remove_alias(self, adapter: AdapterId, name: str, generation: int | None) -> None:
         seen = self.generation(adapter, name) if generation is None else generation
@@ -113,9 +145,9 @@ class Comparison(RuleBasedStateMachine):
     def events(self, adapter: AdapterId, after: int) -> None:
         self.both(lambda store: store.events(adapter, after, 0))
 
-    @rule(limit=st.integers(1, 3), after=st.sampled_from(["", "us/tiny/a"]))
-    def list_adapters(self, limit: int, after: str) -> None:
-        self.both(lambda store: _adapters(store, after, limit))
+    @rule(limit=st.integers(1, 3), after=st.sampled_from(["", "us/tiny/a"]), fingerprint=fingerprints)
+    def list_adapters(self, limit: int, after: str, fingerprint: str | None) -> None:
+        self.both(lambda store: _adapters(store, after, limit, fingerprint))
 
     @invariant()
     def they_hold_the_same(self) -> None:
@@ -126,12 +158,23 @@ class Comparison(RuleBasedStateMachine):
     def no_version_expires(self) -> None:
         assert self.loop.run(mortal_keys(self.client, self.store, ADAPTERS)) == []
 
+    def one_alias(self, adapter: AdapterId, pick: int) -> list[Alias]:
+        return one_of(list(self.loop.run(self.model.aliases(adapter)).by_name.values()), pick)
+
+    def one_version(self, adapter: AdapterId, pick: int) -> list[int]:
+        return one_of([info.number for info in self.loop.run(self.model.versions(adapter))], pick)
+
     def generation(self, adapter: AdapterId, name: str) -> int:
         aliases = self.loop.run(self.model.aliases(adapter)).by_name
         return aliases[name].generation if name in aliases else 0
 
     def both(self, call: Any) -> None:
         assert self.loop.run(_outcome(call(self.store))) == self.loop.run(_outcome(call(self.model)))
+
+
+def one_of(found: list[T], pick: int) -> list[T]:
+    """The one that is picked, if there is any."""
+    return [found[pick % len(found)]] if found else []
 
 
 async def _outcome(call: Coroutine[Any, Any, Any]) -> Any:
@@ -153,11 +196,11 @@ async def _commit(store: AdapterStore, upload: Upload) -> VersionInfo:
     return _without_times(await store.commit(upload))
 
 
-async def _adapters(store: AdapterStore, after: str, limit: int) -> list[AdapterId]:
+async def _adapters(store: AdapterStore, after: str, limit: int, fingerprint: str | None) -> list[AdapterId]:
     """From `after` to the end; an entry without versions may shorten a page, so pages are put together."""
     found: list[AdapterId] = []
     while True:
-        page = await store.adapters(after=after, limit=limit)
+        page = await store.adapters(fingerprint, after, limit)
         found += page.adapters
         if not page.next_after:
             return found

@@ -12,7 +12,7 @@ import psutil
 from scorer.adapters.folder import read_files
 from tests.integration.registry_client import MANIFEST, SHIPPED
 from tests.processes import ROOT, poll
-from tests.redis_servers import BOTH_SERVERS, RedisServer
+from tests.redis_servers import RedisServer
 
 NAME = f"{MANIFEST.model}/{MANIFEST.adapter}"
 SECONDS = 60
@@ -53,24 +53,6 @@ def test_shipped_adapter_goes_through_its_life(redis_server, tmp_path):
     assert code == 1 and "default points at it" in errors
     answer(redis_server, "delete", NAME, 2)
     assert [info["number"] for info in answer(redis_server, "show", NAME)["versions"]] == [1]
-
-
-@BOTH_SERVERS
-def test_killed_publish_leaves_nothing_to_see_and_the_same_command_publishes(redis_server):
-    process = start(redis_server, "publish", SHIPPED)
-    with redis_server.client() as admin:
-        try:
-            poll(lambda: any(b":chunk:" in key for key in admin.scan_iter(count=1000)), SECONDS)
-        finally:
-            process.kill()
-        process.communicate()
-        # it may have been faster than we looked
-        visible = any(key.endswith(b":manifest") for key in admin.scan_iter(count=1000))
-        chunks = [key for key in admin.scan_iter(count=1000) if b":chunk:" in key]
-        assert visible or all(admin.ttl(key) > 0 for key in chunks)
-    if not visible:
-        assert answer(redis_server, "list") == []
-    assert answer(redis_server, "publish", SHIPPED)["version"]["number"] == 1
 
 
 def test_ctrl_c_is_code_130_and_the_same_command_publishes(redis_server):

@@ -1,40 +1,25 @@
 """A runtime changes its adapters with the registry while it serves, and each report names what scored."""
 
 import asyncio
-import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 
-import grpc
 import pytest
 
 from protos.generation.v1 import generation_pb2
 from protos.runtime.v1 import runtime_pb2
-from protos.scorer.v1 import adapter_registry_pb2 as pb
 from scorer.adapters.folder import read_files
-from scorer.adapters.manifest import Manifest
-from scorer.adapters.redis_keys import AdapterKeys
-from scorer.registry.names import parse_adapter
 from tests.engine.adapters import random_adapter
-from tests.integration.clients import NOT_SERVING, SERVING, Client, generate_request, until
-from tests.integration.registry_client import REGISTRY, publish, stub
-from tests.integration.stores import store_at
-from tests.processes import ROOT, ServerProcess, free_port
+from tests.integration.clients import CONVERGE_SECONDS, NOT_SERVING, SERVING, Client, until
+from tests.integration.pairs import NAME, Pair, asked
+from tests.integration.registry_client import REGISTRY
+from tests.processes import ROOT, free_port
 from tests.redis_servers import BOTH_SERVERS
 from tests.scraping import value
 
-CONVERGE_SECONDS = 5.0
 SCORING = ROOT / "scorer" / "scoring.yaml"
 # of the random adapter of the tiny model
 WEIGHTS_BYTES = 24_000
-NAME = "models/tiny/adapters/random"
-
-
-def asked(adapter: str = "", policy: str = "lookahead", new_tokens: int = 2) -> generation_pb2.GenerateRequest:
-    request = generate_request(300, new_tokens, budget_tokens=100)
-    request.kv.policy, request.kv.adapter = policy, adapter
-    return request
 
 
 def keyed(key: str) -> generation_pb2.GenerateRequest:
@@ -45,42 +30,6 @@ def keyed(key: str) -> generation_pb2.GenerateRequest:
 
 def shared(info: runtime_pb2.GetModelInfoResponse) -> bool:
     return any(alias.share for alias in info.aliases)
-
-
-@dataclass
-class Pair:
-    """A runtime and the sidecar that it follows."""
-
-    runtime: Client
-    registry: Client
-    manifest: Manifest
-    contents: dict[str, bytes]
-    sidecar: ServerProcess
-    process: ServerProcess
-
-    async def publish(self, *numbers: int, alias: str = "", generation: int = 0) -> None:
-        for number in numbers:
-            fields = {"move_alias": pb.AliasMove(alias=alias, generation=generation)} if alias else {}
-            manifest = self.manifest.model_copy(update={"version": number})
-            await publish(self.registry.channel, manifest, self.contents, **fields)
-
-    async def move(self, number: int, alias: str = "default", share: float | None = None) -> None:
-        adapter = (await stub(self.registry.channel).GetAdapter(pb.GetAdapterRequest(name=NAME))).adapter
-        generation = next((found.generation for found in adapter.aliases if found.name == alias), 0)
-        request = pb.SetAliasRequest(name=NAME, alias=alias, version=number, generation=generation, share=share)
-        await stub(self.registry.channel).SetAlias(request)
-
-    async def report(self, adapter: str = "", **fields) -> generation_pb2.KvReport:
-        return (await self.runtime.answer(asked(adapter, **fields)))[1].kv
-
-    async def answers_with(
-        self, number: int, adapter: str = "", seconds: float = CONVERGE_SECONDS
-    ) -> generation_pb2.KvReport:
-        """The first report that names this version; it must come in time."""
-        return await until(lambda: self.report(adapter), lambda kv: kv.adapter_version == number, seconds)
-
-    async def info(self) -> runtime_pb2.GetModelInfoResponse:
-        return await self.runtime.runtime.GetModelInfo(runtime_pb2.GetModelInfoRequest())
 
 
 @pytest.fixture
@@ -168,63 +117,6 @@ async def test_answers_go_on_while_aliases_move_and_redis_restarts_and_each_name
     assert {kv.adapter_version for kv in seen} == {1, 2}
 
 
-@BOTH_SERVERS
-async def test_answers_go_on_while_redis_is_cut_off_amid_a_swap_and_the_move_is_followed_when_it_is_back(
-    pair, redis_server
-):
-    await pair.publish(1, 2)
-    await pair.answers_with(1)
-    moved = asyncio.create_task(pair.move(2))
-    redis_server.pause()
-    try:
-        # longer than the sidecar waits for an answer that is agreed to take its time
-        meanwhile = [await pair.report() for _ in range(10)]
-        await asyncio.sleep(1)
-        meanwhile.append(await pair.report())
-    finally:
-        redis_server.resume()
-    await moved
-    await pair.answers_with(2)
-    assert {(kv.policy, kv.adapter) for kv in meanwhile} == {("lookahead", "random")}
-    assert {kv.adapter_version for kv in meanwhile} <= {1, 2}
-
-
-@BOTH_SERVERS
-async def test_sidecar_that_the_stream_of_events_has_passed_converges(pair, redis_server):
-    await pair.publish(1, 2)
-    await pair.answers_with(1)
-    pair.sidecar.popen.send_signal(signal.SIGSTOP)
-    try:
-        async with store_at(redis_server.url) as store:
-            adapter = parse_adapter(NAME)
-            for number in (2, 1, 2):
-                generation = (await store.aliases(adapter)).by_name["default"].generation
-                await store.set_alias(adapter, "default", number, generation)
-        with redis_server.client() as admin:
-            assert admin.xtrim(AdapterKeys(adapter).events, maxlen=0, approximate=False)
-        kept = await pair.report()
-    finally:
-        pair.sidecar.popen.send_signal(signal.SIGCONT)
-    await pair.answers_with(2)
-    assert kept.adapter_version == 1
-
-
-@BOTH_SERVERS
-async def test_full_redis_refuses_what_is_published_and_answers_go_on(pair, redis_server):
-    await pair.publish(1)
-    await pair.answers_with(1)
-    with redis_server.client() as admin:
-        admin.config_set("maxmemory", 1)
-        with pytest.raises(grpc.aio.AioRpcError) as refused:
-            await pair.publish(2, alias="canary")
-        kept = await pair.report()
-        admin.config_set("maxmemory", 0)
-    await pair.publish(2, alias="canary")
-    await pair.answers_with(2, "canary")
-    assert refused.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
-    assert (kept.policy, kept.adapter_version) == ("lookahead", 1)
-
-
 async def test_share_of_the_traffic_goes_to_the_canary_sticky_by_key_and_comes_back(pair, start_router):
     await pair.publish(1)
     await pair.publish(2, alias="canary")
@@ -244,19 +136,6 @@ async def test_share_of_the_traffic_goes_to_the_canary_sticky_by_key_and_comes_b
         "'canary' has 0.5 of the requests for 'default'"
     }
     assert {(await pair.runtime.answer(keyed(key)))[1].kv.adapter_version for key in keys} == {1}
-
-
-@BOTH_SERVERS
-async def test_damaged_version_is_refused_and_the_one_before_serves_on_with_the_reason(pair, redis_server):
-    await pair.publish(1, 2)
-    await pair.answers_with(1)
-    with redis_server.client() as admin:
-        (key,) = [key for key in admin.scan_iter() if b":2:" in key and key.endswith(b":chunk:0")]
-        admin.setrange(key, 5, b"damaged")
-    await pair.move(2)
-    kv = await until(pair.report, lambda kv: "version 2 cannot be used" in kv.reasons[0], CONVERGE_SECONDS)
-    assert (kv.policy, kv.adapter_version) == ("lookahead", 1)
-    assert "chunk 0 of" in kv.reasons[0]
 
 
 async def test_router_passes_the_alias_on(pair, start_router):

@@ -93,7 +93,10 @@ def _translated(error: Exception, command: str, where: str) -> StoreError:
     if isinstance(error, OutOfMemoryError) or said.startswith("OOM "):
         return StoreFull(f"Redis at {where} is full ({command}: {said}); raise maxmemory, or delete what is not needed")
     if isinstance(error, AuthenticationError | AuthorizationError):
-        return StoreForbidden(f"Redis at {where} refuses this user or password: {said}")
+        return StoreForbidden(
+            f"Redis at {where} refuses this user or password ({said}); set the right ones, e.g. in its URL as "
+            "redis://user:password@host"
+        )
     if isinstance(error, NoPermissionError) or any(words in said for words in FORBIDDEN_WORDS):
         return StoreForbidden(f"Redis at {where} forbids {command} ({said}); use a user with the rights for it")
     return StoreUnavailable(f"Redis at {where} does not answer {command} now ({said}); try again later")

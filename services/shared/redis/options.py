@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass, replace
 from typing import Self
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 SCHEMES = ("redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster")
-DEFAULT_PORTS = {"sentinel": 26379, "cluster": 6379}
+DEFAULT_PORTS = {"single": 6379, "sentinel": 26379, "cluster": 6379}
 
 
 @dataclass(frozen=True)
@@ -32,12 +32,21 @@ class RedisOptions:
     def __post_init__(self) -> None:
         if urlsplit(self.url).scheme not in SCHEMES:
             raise ValueError(f"url: {self.without_secrets!r} begins with none of {', '.join(SCHEMES)}")
+        if "@" in self.url and "@" not in urlsplit(self.url).netloc and not self._socket:
+            raise ValueError("url: its user or password has a '/', '?' or '#'; write %2F, %3F or %23 for it")
+        # said now, and not when the first command is sent
+        _ = self.hosts
+        if self.kind == "sentinel":
+            _ = self.service
+        self._check_database()
 
     @property
     def without_secrets(self) -> str:
         """The URL as it may be printed."""
-        parts = urlsplit(self.url)
-        return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+        # a password may hold whatever ends a host
+        before, _, rest = self.url.rpartition("@")
+        scheme, mark, _ = before.partition("://")
+        return f"{scheme}{mark}{rest}" if mark else rest
 
     @property
     def kind(self) -> str:
@@ -50,9 +59,9 @@ class RedisOptions:
 
     @property
     def hosts(self) -> list[tuple[str, int]]:
-        """Each host and port of a Sentinel or Cluster URL."""
+        """Each host and port; none for a socket."""
         where = urlsplit(self.url).netloc.rpartition("@")[2]
-        return [self._host(item) for item in where.split(",")]
+        return [] if self._socket else [self._host(item) for item in where.split(",")]
 
     @property
     def service(self) -> str:
@@ -70,6 +79,23 @@ class RedisOptions:
             username=self.username or unquote(user) or None,
             password=self.password or unquote(password) or None,
         )
+
+    @property
+    def _socket(self) -> bool:
+        return urlsplit(self.url).scheme == "unix"
+
+    def _check_database(self) -> None:
+        parts, single = urlsplit(self.url), self.kind == "single"
+        options = parse_qs(parts.query, keep_blank_values=True)
+        numbers = options.pop("db", []) if single else []
+        if options:
+            known = "db=NUMBER is" if single else "there are none"
+            raise ValueError(f"url: {min(options)!r} in {self.without_secrets!r} is no option; {known}")
+        if single and not self._socket:
+            numbers.append(parts.path.strip("/") or "0")
+        for number in numbers:
+            if not number.isdecimal():
+                raise ValueError(f"url: {number!r} in {self.without_secrets!r} is not the number of a database")
 
     def _host(self, item: str) -> tuple[str, int]:
         parts = urlsplit(f"//{item}")

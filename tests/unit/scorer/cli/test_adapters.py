@@ -129,6 +129,15 @@ def test_pull_makes_the_same_folder_once(commands, tmp_path):
     assert again.exit_code == 1 and "a version never changes" in again.output
 
 
+def test_pull_to_where_no_folder_can_be_is_one_sentence(commands, tmp_path):
+    commands("publish", SHIPPED)
+    (tmp_path / "file").touch()
+    for folder in (tmp_path / "file" / "1", tmp_path / "file" / "2" / "3"):
+        refused = commands("pull", NAME, folder)
+        assert (refused.exit_code, refused.output.count("\n")) == (1, 1)
+        assert refused.output.startswith(f"{folder}: cannot be made: ")
+
+
 def test_verify_checks_a_folder_without_a_store_and_one_in_the_store(commands, tmp_path):
     manifest, contents = read_files(SHIPPED)
     save_folder(tmp_path / "1", manifest, contents)
@@ -174,7 +183,17 @@ def test_wrong_usage_is_code_2(commands, args):
     assert commands(*args).exit_code == 2
 
 
-@pytest.mark.parametrize("url", ["", "http://host"])
+def test_what_is_neither_a_folder_nor_an_adapter_is_told_so(commands):
+    refused = commands("verify", "nowhere")
+    assert refused.exit_code == 2 and "'nowhere' is neither a folder here" in refused.output
+
+
+def test_certificate_authority_that_is_no_file_is_named(commands, tmp_path):
+    refused = commands("list", "--redis-ca-file", tmp_path / "none.pem", url="rediss://host")
+    assert refused.exit_code == 2 and "--redis-ca-file" in refused.output
+
+
+@pytest.mark.parametrize("url", ["", "http://host", "redis://host:port", "redis://host/x", "redis://host?option=1"])
 def test_store_must_be_named(commands, url):
     refused = commands("list", url=url)
     assert refused.exit_code == 2 and "--redis-url" in refused.output

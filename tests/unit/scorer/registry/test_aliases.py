@@ -31,5 +31,11 @@ def test_main_adapter_that_is_not_there_leaves_only_full_names():
     assert set(alias_targets(STATES, "other")) == {"news/default", "code/default", "code/canary"}
 
 
-def test_alias_of_a_version_for_another_model_is_left_out():
-    assert set(alias_targets([state(NEWS, 0, default=3, canary=1)], "")) == {"canary", "news/canary"}
+def test_alias_of_a_version_for_another_model_is_known_as_such():
+    targets = alias_targets([state(NEWS, 0, default=3, canary=1)], "")
+    assert {name: target.for_model for name, target in targets.items()} == {
+        "default": False,
+        "canary": True,
+        "news/default": False,
+        "news/canary": True,
+    }

@@ -53,21 +53,45 @@ def test_a_url_names_one_server(url, tls):
 
 
 @pytest.mark.parametrize(
-    "url, attribute, message",
+    "url, message",
     [
-        ("redis+sentinel://a:1", "service", "names no service; end it with /name-of-the-master"),
-        ("redis+sentinel://:1/main", "hosts", "names no host"),
-        ("redis+cluster://a:x", "hosts", "'a:x' has no whole number"),
+        ("redis+sentinel://a:1", "names no service; end it with /name-of-the-master"),
+        ("redis+sentinel://:1/main", "names no host"),
+        ("redis+sentinel://a/main?db=1", "'db' in 'redis\\+sentinel://a/main\\?db=1' is no option; there are none"),
+        ("redis+cluster://a:x", "'a:x' has no whole number"),
+        ("redis://", "names no host"),
+        ("redis://a:x", "'a:x' has no whole number from 0 to 65535"),
+        ("redis://a:99999", "'a:99999' has no whole number from 0 to 65535"),
+        ("redis://a/x", "'x' in 'redis://a/x' is not the number of a database"),
+        ("unix:///a?db=x", "'x' in 'unix:///a\\?db=x' is not the number of a database"),
+        ("redis://a?timeout=1", "'timeout' in 'redis://a\\?timeout=1' is no option; db=NUMBER is"),
+        ("a:1", "'a:1' begins with none of redis, rediss"),
     ],
 )
-def test_a_wrong_url_is_a_sentence(url, attribute, message):
-    with pytest.raises(ValueError, match=message):
-        getattr(RedisOptions(url), attribute)
+def test_a_wrong_url_is_a_sentence_before_a_server_is_asked(url, message):
+    with pytest.raises(ValueError, match=f"^url: .*{message}"):
+        RedisOptions(url)
 
 
-def test_a_url_of_something_else_is_refused_without_its_password():
-    with pytest.raises(ValueError, match="url: 'http://a:1' begins with none of redis, rediss") as caught:
-        RedisOptions("http://user:secret@a:1")
+@pytest.mark.parametrize("url", ["redis://a", "redis://a:1/", "rediss://a/3", "redis://a?db=3", "unix:///a@b?db=3"])
+def test_a_database_may_be_named(url):
+    assert RedisOptions(url).url == url
+
+
+@pytest.mark.parametrize(
+    "url, message",
+    [
+        ("http://user:secret@a:1", "url: 'http://a:1' begins with none of redis, rediss"),
+        ("http://user:secret#secret@a:1", "url: 'http://a:1' begins with none of redis, rediss"),
+        ("user:secret@a:1", "url: 'a:1' begins with none of redis, rediss"),
+        ("redis://user:secret#secret@a:1", "has a '/', '\\?' or '#'; write %2F, %3F or %23"),
+        ("redis://user:secret@a:x", "'a:x' has no whole number"),
+        ("redis://user:secret@a/x", "'x' in 'redis://a/x' is not"),
+    ],
+)
+def test_no_sentence_about_a_url_has_its_password(url, message):
+    with pytest.raises(ValueError, match=message) as caught:
+        RedisOptions(url)
     assert "secret" not in str(caught.value)
 
 
