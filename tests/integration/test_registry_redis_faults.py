@@ -190,7 +190,7 @@ async def test_publisher_that_was_killed_between_two_chunks_leaves_nothing_visib
 
 async def publisher(url: str) -> asyncio.subprocess.Process:
     """A process that publishes the shipped adapter."""
-    command = [sys.executable, "-m", "scorer.cli.main", "adapters", "publish", str(SHIPPED), "--redis-url", url]
+    command = [sys.executable, "-m", "services.cli.main", "adapters", "publish", str(SHIPPED), "--redis-url", url]
     return await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdout=subprocess.PIPE)
 
 

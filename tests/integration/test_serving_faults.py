@@ -174,7 +174,7 @@ async def test_of_two_publishers_of_one_alias_the_winner_takes_over(stage):
 async def test_publisher_that_was_killed_changes_nothing_until_the_same_command_is_given_again(stage, tmp_path):
     number = stage.new + 1
     save_folder(tmp_path / "adapter", stage.version(number), stage.contents)
-    command = [sys.executable, "-m", "scorer.cli.main", "adapters", "publish", str(tmp_path / "adapter")]
+    command = [sys.executable, "-m", "services.cli.main", "adapters", "publish", str(tmp_path / "adapter")]
     command += ["--alias", "default", "--redis-url"]
     stage.link.cut(behind=request("SET", stage.chunk(number)))
     killed = await asyncio.create_subprocess_exec(*command, stage.link.url, cwd=ROOT)
