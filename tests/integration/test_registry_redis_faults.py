@@ -168,7 +168,7 @@ async def test_full_store_is_told_with_no_advice_to_wait_and_takes_the_same_vers
     response = await publish(registry.channel, version(2), CONTENTS)
     assert {error.code(), moved.code()} == {StatusCode.RESOURCE_EXHAUSTED}
     assert not details(error, error_details_pb2.RetryInfo)
-    assert "is full" in error.details() and "raise maxmemory, or delete versions" in error.details()
+    assert "is full" in error.details() and "raise maxmemory, or delete what is not needed" in error.details()
     assert meanwhile[0] == [1] and response.version.number == 2
 
 
