@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from services.runtime.backends.fake import FakeArgs
 from tests.engine.adapters import random_adapter
 from tests.integration.clients import Client, generate_request
 from tests.processes import ROOT
@@ -64,8 +65,9 @@ def test_answers_count_by_what_scored_them(served):
     scored = {"adapter": "random", "version": "7", "alias": "default"}
     nobody = dict.fromkeys(scored, "")
     assert count("full", **nobody) == (0, 1, None)
-    assert count("window", **nobody) == (200, 1, pytest.approx(1 / 3))
-    assert count("lookahead", **scored) == count("fused", **scored) == (200, 1, pytest.approx(1 / 3))
+    mass = pytest.approx((100 / 300) ** FakeArgs().mass_exponent)
+    assert count("window", **nobody) == (200, 1, mass)
+    assert count("lookahead", **scored) == count("fused", **scored) == (200, 1, mass)
     assert value(served, "lookaheadkv_requests_total", policy="fused", finish_reason="length") == 1
     assert value(served, "lookaheadkv_adapter_loaded", source="start", adapter="random", version="7") == 1
 

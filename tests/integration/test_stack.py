@@ -92,7 +92,7 @@ def test_a_model_without_an_adapter_and_a_caller_with_a_registry_publish_nothing
     with local_stack(tiny_model, settings, console, FAKE) as stack:
         assert stack.adapter is None
         with Redis.from_url(stack.redis_url) as redis:
-            assert redis.dbsize() == 0
+            assert redis.keys("adapter:*") == []
     adapter = random_adapter(tiny_model, tmp_path / "adapter")
     elsewhere = FAKE | {"RUNTIME_ADAPTER_PATH": str(adapter), "SCORER_REDIS_URL": ""}
     with local_stack(tiny_model, settings, console, elsewhere) as stack:
