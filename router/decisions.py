@@ -66,6 +66,7 @@ def forwarded_request(
         adapter=call.kv.adapter,
         split_key=call.kv.split_key,
         min_retained_mass=budget.min_retained_mass,
+        shared_aliases=placed.asked.limits.shared_aliases,
     )
     forwarded = generation_pb2.GenerateRequest(
         request_id=call.request_id, model=request.model, sampling=request.sampling, directive=directive

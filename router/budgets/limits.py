@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 
 ANY_ALIAS = "*"
+DEFAULT_ALIAS = "default"
 
 
 class OnConflict(StrEnum):
@@ -63,6 +64,11 @@ class Limits:
     def floor_tokens(self, prompt_tokens: int) -> int:
         """No budget of a prompt of this length is smaller."""
         return max(1, self.min_budget_tokens, int(self.min_keep_ratio * prompt_tokens))
+
+    @property
+    def shared_aliases(self) -> tuple[str, ...]:
+        """Which aliases may score requests by their share of the default one, which always may; empty means all."""
+        return () if ANY_ALIAS in self.adapter_aliases else (DEFAULT_ALIAS, *self.adapter_aliases)
 
     def allows_alias(self, alias: str) -> bool:
         """Whether requests may name this adapter alias; none is always allowed."""

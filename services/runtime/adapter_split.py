@@ -2,22 +2,28 @@
 
 import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 DEFAULT_ALIAS = "default"
 # between the name of an adapter and that of its alias
 SEPARATOR = "/"
 
 
-def shares_of(name: str, shares: Mapping[str, float]) -> dict[str, float]:
-    """Of the requests for the alias `name`, which share each alias gets, itself included. Only `default` is shared."""
+def shares_of(name: str, shares: Mapping[str, float], allowed: Collection[str] = ()) -> dict[str, float]:
+    """Of the requests for the alias `name`, which share each alias gets, itself included. Only `default` is shared.
+
+    An alias that is not `allowed` gets none; an empty `allowed` allows all.
+    """
     adapter, _, alias = name.rpartition(SEPARATOR)
     if alias != DEFAULT_ALIAS:
         return {name: 1.0}
     others = {
         other: share
         for other, share in shares.items()
-        if share > 0 and other != name and other.rpartition(SEPARATOR)[0] == adapter
+        if share > 0
+        and other != name
+        and other.rpartition(SEPARATOR)[0] == adapter
+        and (not allowed or other in allowed)
     }
     return others | {name: max(0.0, 1 - sum(others.values()))}
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import count
@@ -106,13 +106,14 @@ class AdapterTable:
                 chosen.append(adapter)
         return tuple(chosen)
 
-    def use(self, name: str, key: str, start: Chosen) -> Chosen:
-        """Choose for a request with this key that names this alias, which may share its requests with others.
+    def use(self, name: str, key: str, start: Chosen, allowed: Collection[str] = ()) -> Chosen:
+        """Choose for a request with this key that names this alias, which may share its requests with those `allowed`.
 
-        What is not held, but could be, is asked for.
+        Empty allows all. What is not held, but could be, is asked for.
         """
         name = name or DEFAULT_ALIAS
-        picked = pick(shares_of(name, {other: alias.share for other, alias in self.aliases.items()}), key)
+        shares = {other: alias.share for other, alias in self.aliases.items()}
+        picked = pick(shares_of(name, shares, allowed), key)
         chosen = replace(self._use(picked, start), alias=picked)
         if picked == name:
             return chosen

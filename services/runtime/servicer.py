@@ -77,7 +77,8 @@ class GenerationServicer(generation_pb2_grpc.GenerationServiceServicer):
         defaults = self._scoring()
         info = running.backend.info
         asked = call.directive or call.kv
-        adapter = self._adapters.use(asked.adapter, asked.split_key or call.request_id, info.start_adapter)
+        allowed = call.directive.shared_aliases if call.directive else ()
+        adapter = self._adapters.use(asked.adapter, asked.split_key or call.request_id, info.start_adapter, allowed)
         objection = info.scored_by(adapter).lookahead_objection(len(prompt_ids))
         decision = decide(call, len(prompt_ids), defaults, objection, adapter)
         plan, trace_dir = decision.plan, self._settings.trace_dir

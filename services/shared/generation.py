@@ -73,6 +73,7 @@ class Directive(_Checked):
     adapter: str = Field("", max_length=MAX_ADAPTER_CHARACTERS)
     split_key: str = Field("", max_length=MAX_KEY_CHARACTERS)
     min_retained_mass: float | None = Field(None, gt=0, le=1)
+    shared_aliases: tuple[str, ...] = ()
 
 
 class GenerateCall(_Checked):

@@ -92,7 +92,7 @@ class KvHint(_message.Message):
     def __init__(self, policy: _Optional[str] = ..., budget_tokens: _Optional[int] = ..., keep_ratio: _Optional[float] = ..., adapter: _Optional[str] = ..., split_key: _Optional[str] = ..., min_retained_mass: _Optional[float] = ...) -> None: ...
 
 class KvDirective(_message.Message):
-    __slots__ = ("policy", "budget_tokens", "sink_tokens", "recent_tokens", "reasons", "adapter", "split_key", "min_retained_mass")
+    __slots__ = ("policy", "budget_tokens", "sink_tokens", "recent_tokens", "reasons", "adapter", "split_key", "min_retained_mass", "shared_aliases")
     POLICY_FIELD_NUMBER: _ClassVar[int]
     BUDGET_TOKENS_FIELD_NUMBER: _ClassVar[int]
     SINK_TOKENS_FIELD_NUMBER: _ClassVar[int]
@@ -101,6 +101,7 @@ class KvDirective(_message.Message):
     ADAPTER_FIELD_NUMBER: _ClassVar[int]
     SPLIT_KEY_FIELD_NUMBER: _ClassVar[int]
     MIN_RETAINED_MASS_FIELD_NUMBER: _ClassVar[int]
+    SHARED_ALIASES_FIELD_NUMBER: _ClassVar[int]
     policy: str
     budget_tokens: int
     sink_tokens: int
@@ -109,7 +110,8 @@ class KvDirective(_message.Message):
     adapter: str
     split_key: str
     min_retained_mass: float
-    def __init__(self, policy: _Optional[str] = ..., budget_tokens: _Optional[int] = ..., sink_tokens: _Optional[int] = ..., recent_tokens: _Optional[int] = ..., reasons: _Optional[_Iterable[str]] = ..., adapter: _Optional[str] = ..., split_key: _Optional[str] = ..., min_retained_mass: _Optional[float] = ...) -> None: ...
+    shared_aliases: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, policy: _Optional[str] = ..., budget_tokens: _Optional[int] = ..., sink_tokens: _Optional[int] = ..., recent_tokens: _Optional[int] = ..., reasons: _Optional[_Iterable[str]] = ..., adapter: _Optional[str] = ..., split_key: _Optional[str] = ..., min_retained_mass: _Optional[float] = ..., shared_aliases: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class GenerateResponse(_message.Message):
     __slots__ = ("chunk", "complete")

@@ -168,3 +168,9 @@ def test_share_of_an_alias_that_cannot_score_stays_with_default():
     chosen = shared.use("", "key", START)
     assert (chosen.id, chosen.alias) == ("news/1", "default")
     assert "'canary' has 1 of the requests for 'default', but news/2 could not be loaded: is damaged" in chosen.note
+
+
+def test_alias_that_a_tenant_may_not_use_scores_none_of_its_requests():
+    shared = split_table(canary=0.5, beta=0.5)
+    assert {shared.use("", str(key), START, ("default", "beta")).alias for key in range(50)} == {"default", "beta"}
+    assert {shared.use("", str(key), START, ("default",)).alias for key in range(50)} == {"default"}
