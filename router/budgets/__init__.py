@@ -11,6 +11,7 @@ RULES = {
     "prompt_length": "router.budgets.prompt_length:PromptLengthRule",
     "request_hint": "router.budgets.request_hint:RequestHintRule",
     "tenant_cap": "router.budgets.tenant_cap:TenantCapRule",
+    "resident_quota": "router.budgets.resident_quota:ResidentQuotaRule",
     "slo": "router.budgets.slo:SloRule",
     "load": "router.budgets.load:LoadRule",
 }

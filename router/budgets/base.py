@@ -41,7 +41,8 @@ class ReplicaView:
 class BudgetRequest:
     """What a rule may look at. At most one of `hint_budget_tokens` and `hint_keep_ratio` is set.
 
-    `replica` is None where none was picked, as when a decision is only explained.
+    `replica` is None where none was picked, as when a decision is only explained, and `granted_kv_tokens`, of prompt
+    and answer together, where the tenant has no quota of resident tokens.
     """
 
     prompt_tokens: int
@@ -53,6 +54,7 @@ class BudgetRequest:
     hint_min_retained_mass: float | None = None
     slo: Slo = field(default_factory=Slo)
     replica: ReplicaView | None = None
+    granted_kv_tokens: int | None = None
 
     @property
     def hinted(self) -> bool:

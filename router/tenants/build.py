@@ -13,15 +13,6 @@ from router.tenants.table import PolicyTable
 from router.tenants.writing import PolicyWriter
 from services.shared.redis.options import RedisOptions
 
-# limits that a policy may hold, and that this router does not act upon so far
-NOT_ENFORCED = (
-    "priority",
-    "weight",
-    "requests_per_minute",
-    "tokens_per_minute",
-    "max_concurrent_requests",
-    "max_resident_kv_tokens",
-)
 # looks that may fail before the state counts as no longer the store's
 LOOKS = 3
 # a store that hangs is told soon; one that is away is tried again by the feed
@@ -51,7 +42,7 @@ def build_tenants(
     """Connects to nothing yet. `on_state` is told whether the state is young enough, `aliases` those that exist."""
     table = PolicyTable(builtin, LOOKS * settings.poll_seconds + TIMEOUT_SECONDS)
     feed = PolicyFeed(table, settings, partial(open_policy_store, redis) if redis else None, on_state)
-    return Tenants(table, feed, PolicyWriter(builtin, aliases, NOT_ENFORCED))
+    return Tenants(table, feed, PolicyWriter(builtin, aliases))
 
 
 def policy_store_options(

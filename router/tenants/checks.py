@@ -8,7 +8,11 @@ from router.tenants.inheritance import effective, resource_name
 from router.tenants.policy import CLUSTER, LimitsPolicy, TenantPolicy
 
 # the first may not be above the second; a default may be above another level's maximum, which then caps it
-ORDERED = (("min_budget_tokens", "max_budget_tokens"), ("min_keep_ratio", "max_keep_ratio"))
+ORDERED = (
+    ("min_budget_tokens", "max_budget_tokens"),
+    ("min_keep_ratio", "max_keep_ratio"),
+    ("min_budget_tokens", "max_resident_kv_tokens"),
+)
 ORDERED_IN_ONE = (*ORDERED, ("default_keep_ratio", "max_keep_ratio"))
 
 Policies = Mapping[str, TenantPolicy]
@@ -48,16 +52,6 @@ def alias_problems(policy: TenantPolicy, known: Collection[str] | None) -> list[
         for path, limits in all_limits(policy)
         for alias in limits.adapter_aliases or ()
         if alias != ANY_ALIAS and alias not in known
-    ]
-
-
-def idle_problems(policy: TenantPolicy, not_enforced: Collection[str]) -> list[Problem]:
-    """Limits that would change nothing."""
-    return [
-        Problem((*path, field), "is not enforced by this version of the router; leave it out")
-        for path, limits in all_limits(policy)
-        for field in not_enforced
-        if getattr(limits, field) is not None
     ]
 
 

@@ -52,6 +52,8 @@ class PolicyFeed:
     ) -> None:
         self.table = table
         self.router = settings.router
+        # that lately told what they go by, this one included
+        self.routers = 1
         self._settings = settings
         self._open_store = open_store
         self._on_state = on_state
@@ -169,6 +171,7 @@ class PolicyFeed:
         now = self.observation()
         if now != told or time.monotonic() - told_at > OBSERVE_SECONDS:
             await store.observe(now)
+            self.routers = max(1, len(await store.observations()))
             self._observed = (time.monotonic(), now)
 
     async def _tell_age(self) -> None:

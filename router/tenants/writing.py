@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import structlog
 
 from router.budgets.limits import Limits
-from router.tenants.checks import Problem, alias_problems, contradictions, idle_problems, own_problems
+from router.tenants.checks import Problem, alias_problems, contradictions, own_problems
 from router.tenants.inheritance import resource_name
 from router.tenants.masks import merged, replaces_all
 from router.tenants.messages import violation
@@ -45,16 +45,10 @@ class Write:
 
 
 class PolicyWriter:
-    """Writes policies that fit the others. `aliases` are those that runtimes know, None while that is not known.
+    """Writes policies that fit the others. `aliases` are those that runtimes know, None while that is not known."""
 
-    A policy with one of the fields `not_enforced` is refused: nobody should rely on what nobody does.
-    """
-
-    def __init__(
-        self, builtin: Limits, aliases: Callable[[], Collection[str] | None], not_enforced: Collection[str] = ()
-    ) -> None:
+    def __init__(self, builtin: Limits, aliases: Callable[[], Collection[str] | None]) -> None:
         self._builtin = builtin
-        self._not_enforced = not_enforced
         self._aliases = aliases
 
     async def write(self, store: PolicyStore, write: Write) -> tuple[StoredPolicy, TenantPolicy] | None:
@@ -89,7 +83,6 @@ class PolicyWriter:
         if stored and not replaces_all(write.paths):
             policy = merged(_current(stored), policy, write.paths)
         problems = own_problems(policy) + alias_problems(policy, self._aliases())
-        problems += idle_problems(policy, self._not_enforced)
         # what contradicts itself would be told twice
         problems = problems or contradictions(self._builtin, {**others, write.tenant: policy}, write.tenant)
         _refuse(problems)

@@ -6,13 +6,15 @@ ServiceError
   AlreadyExists         an id that is in use
   FailedPrecondition    a right request at a wrong moment, or for another server
   Aborted               somebody else changed it first
-  ResourceExhausted     too large, or over a quota
+  ResourceExhausted     too large, or over a quota; with RetryInfo when waiting can help
+  DeadlineExceeded      the caller's time ran out before its turn came
   Unavailable           draining, starting, or no runtime left; worth a retry
   Unauthenticated       nobody can tell who calls
   PermissionDenied      this server, or its user, may not do that
   DataLoss              what is stored is not what was published
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -124,8 +126,39 @@ class DataLoss(Explained):
     code = code_pb2.DATA_LOSS
 
 
-class ResourceExhausted(ServiceError):
+class ResourceExhausted(Explained):
+    """Of the `subject`'s quota when it is named; `retry_after_seconds` is None when waiting can never help."""
+
     code = code_pb2.RESOURCE_EXHAUSTED
+
+    def __init__(
+        self,
+        sentence: str,
+        reason: str = "",
+        *,
+        subject: str = "",
+        retry_after_seconds: float | None = None,
+        **metadata: str,
+    ) -> None:
+        super().__init__(sentence, reason, **metadata)
+        self.subject = subject
+        self.retry_after_seconds = retry_after_seconds
+
+    def details(self) -> Sequence[Message]:
+        found = list(super().details())
+        if self.subject:
+            violation = error_details_pb2.QuotaFailure.Violation(subject=self.subject, description=str(self))
+            found.append(error_details_pb2.QuotaFailure(violations=[violation]))
+        if self.retry_after_seconds is not None:
+            # never zero: clients would come back at once
+            delay = duration_pb2.Duration()
+            delay.FromMilliseconds(max(1, math.ceil(1000 * self.retry_after_seconds)))
+            found.append(error_details_pb2.RetryInfo(retry_delay=delay))
+        return found
+
+
+class DeadlineExceeded(ServiceError):
+    code = code_pb2.DEADLINE_EXCEEDED
 
 
 class Unavailable(ServiceError):

@@ -96,15 +96,12 @@ async def test_caller_without_a_key_is_refused_and_a_tenant_may_not_write(router
     assert (await refusal(call)).code() == StatusCode.PERMISSION_DENIED
 
 
-async def test_alias_that_is_not_the_tenants_and_limits_that_nobody_enforces_are_refused(routers):
+async def test_alias_that_is_not_the_tenants_or_that_does_not_exist_is_refused(routers):
     await routers.create(adapter_aliases=pb.AdapterAliases(names=[]))
     alias = await refusal(routers.answer(routers.first, kv=generation_pb2.KvHint(adapter="canary")))
     unknown = await refusal(routers.create("beta", adapter_aliases=pb.AdapterAliases(names=["gone"])))
-    idle = await refusal(routers.create("beta", requests_per_minute=5))
     assert alias.code() == StatusCode.PERMISSION_DENIED and "kv.adapter: 'canary'" in alias.details()
     assert unknown.code() == StatusCode.INVALID_ARGUMENT and "'gone' is no alias" in unknown.details()
-    assert idle.code() == StatusCode.INVALID_ARGUMENT
-    assert "budget.limits.requests_per_minute: is not enforced" in idle.details()
 
 
 async def test_slo_that_cannot_be_met_is_refused_where_the_tenant_wants_that(routers):
