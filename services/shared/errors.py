@@ -6,7 +6,8 @@ ServiceError
   AlreadyExists         an id that is in use
   FailedPrecondition    a right request at a wrong moment, or for another server
   Aborted               somebody else changed it first
-  ResourceExhausted     too large, or over a quota
+  ResourceExhausted     too large, or over a quota; with RetryInfo when waiting helps
+  DeadlineExceeded      its time ran out, or will, before its turn comes
   Unavailable           draining, starting, or no runtime left; worth a retry
   Unauthenticated       nobody can tell who calls
   PermissionDenied      this server, or its user, may not do that
@@ -21,6 +22,8 @@ from google.protobuf import any_pb2, duration_pb2
 from google.protobuf.message import Message
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
+
+from services.shared.durations import to_duration
 
 RETRY_AFTER_SECONDS = 1
 DOMAIN = "lookaheadkv"
@@ -124,8 +127,36 @@ class DataLoss(Explained):
     code = code_pb2.DATA_LOSS
 
 
-class ResourceExhausted(ServiceError):
+class ResourceExhausted(Explained):
+    """Of the `subject`'s quota when one is named; without `retry_after_seconds` waiting does not help."""
+
     code = code_pb2.RESOURCE_EXHAUSTED
+
+    def __init__(
+        self,
+        sentence: str,
+        reason: str = "",
+        *,
+        subject: str = "",
+        retry_after_seconds: float | None = None,
+        **metadata: str,
+    ) -> None:
+        super().__init__(sentence, reason, **metadata)
+        self.subject = subject
+        self.retry_after_seconds = retry_after_seconds
+
+    def details(self) -> Sequence[Message]:
+        found = [*super().details()]
+        if self.subject:
+            violation = error_details_pb2.QuotaFailure.Violation(subject=self.subject, description=str(self))
+            found.append(error_details_pb2.QuotaFailure(violations=[violation]))
+        if self.retry_after_seconds is not None:
+            found.append(error_details_pb2.RetryInfo(retry_delay=to_duration(self.retry_after_seconds)))
+        return found
+
+
+class DeadlineExceeded(ServiceError):
+    code = code_pb2.DEADLINE_EXCEEDED
 
 
 class Unavailable(ServiceError):

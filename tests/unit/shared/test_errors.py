@@ -9,6 +9,7 @@ from services.shared.errors import (
     Aborted,
     AlreadyExists,
     DataLoss,
+    DeadlineExceeded,
     FailedPrecondition,
     InvalidArgument,
     NotFound,
@@ -30,6 +31,7 @@ ERRORS = [
     (PermissionDenied("a reader"), grpc.StatusCode.PERMISSION_DENIED),
     (DataLoss("damaged"), grpc.StatusCode.DATA_LOSS),
     (ResourceExhausted("too large"), grpc.StatusCode.RESOURCE_EXHAUSTED),
+    (DeadlineExceeded("too late"), grpc.StatusCode.DEADLINE_EXCEEDED),
     (Unavailable("draining"), grpc.StatusCode.UNAVAILABLE),
 ]
 
@@ -73,6 +75,16 @@ def test_reason_and_its_data_are_for_programs():
 def test_retry_is_advised_only_where_waiting_helps():
     advised = {type(error) for error, _ in ERRORS if "RetryInfo" in details(error)}
     assert advised == {Unavailable}
+
+
+def test_a_quota_that_is_used_up_names_whose_it_is_its_reason_and_when_to_come_back():
+    error = ResourceExhausted("60 a minute", "RATE", subject="tenants/a", retry_after_seconds=1.5, limit="60")
+    info, quota, retry = error.details()
+    assert (info.reason, dict(info.metadata)) == ("RATE", {"limit": "60"})
+    assert [(violation.subject, violation.description) for violation in quota.violations] == [
+        ("tenants/a", "60 a minute")
+    ]
+    assert retry.retry_delay.ToMilliseconds() == 1500
 
 
 def test_details_travel_in_the_status():
