@@ -57,6 +57,16 @@ class ReplicaTracker:
         self._others_queued = max(0, queued_requests - len(self._queued))
 
     @property
+    def total_slots(self) -> int:
+        """Of the KV pool; 0 before the first report."""
+        return self._total_slots
+
+    @property
+    def slots(self) -> int:
+        """KV slots that requests hold or will need: whole prompts until their first token, then what is kept."""
+        return self._others_slots + self._slots
+
+    @property
     def resident_tokens(self) -> int:
         """KV tokens of the batch once all requests that were sent are prefilled."""
         return self._others_slots + self._committed
