@@ -137,12 +137,14 @@ class Trip:
         self._ended = False
         tracker.enter(self)
 
-    def tokens(self, count: int) -> None:
-        """A message with so many tokens has come."""
+    def tokens(self, count: int) -> bool:
+        """A message with so many tokens has come. Whether it is the first one, with which slots become free."""
         self._last_at = self._tracker.clock()
-        if self._first_at is None:
-            self._first_at, self._first_tokens = self._last_at, count
-            self._area = self._tracker.decode(self)
+        if self._first_at is not None:
+            return False
+        self._first_at, self._first_tokens = self._last_at, count
+        self._area = self._tracker.decode(self)
+        return True
 
     def end(self, answered: Answered | None = None) -> None:
         """The answer is over; the model learns from it if it came to its end. Safe to call again."""
