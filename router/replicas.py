@@ -62,8 +62,10 @@ class Replica:
         if self.model is None or time.monotonic() - self._told_at > MODEL_SECONDS:
             self.model = await self.runtime.model_info()
             self._told_at = time.monotonic()
+        calls = self.calls
         load = await self.runtime.load()
-        self._others = max(0, load.in_flight - self.calls)
+        # one that ended on the way of the report is not somebody else's
+        self._others = max(0, load.in_flight - max(calls, self.calls))
         self._max_running = load.max_running_requests
         self._used_ratio = 1 - load.free_slots / load.total_slots if load.total_slots else 0.0
         self.tracker.reported(load.total_slots, load.free_slots, load.queued_requests)
