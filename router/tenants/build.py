@@ -15,8 +15,6 @@ from services.shared.redis.options import RedisOptions
 
 # limits that a policy may hold, and that this router does not act upon so far
 NOT_ENFORCED = (
-    "priority",
-    "weight",
     "requests_per_minute",
     "tokens_per_minute",
     "max_concurrent_requests",
