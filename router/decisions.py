@@ -19,12 +19,16 @@ CAPPED = (
 
 @dataclass(frozen=True)
 class Placed:
-    """A request's budget on the replica that was picked; `generation` is that of the policies it came from."""
+    """A request's budget on the replica that was picked; `generation` is that of the policies it came from.
+
+    `queued_seconds` is how long it waited for room; None where it is only explained.
+    """
 
     tenant: str
     asked: BudgetRequest
     budget: Budget
     generation: int
+    queued_seconds: float | None = None
 
     @property
     def reasons(self) -> tuple[str, ...]:
@@ -86,6 +90,7 @@ def decision_message(placed: Placed) -> generation_pb2.BudgetDecision:
         rule=budget.rule,
         reasons=placed.reasons,
         policy_generation=placed.generation,
+        queue_time=None if placed.queued_seconds is None else to_duration(placed.queued_seconds),
         **_predicted(asked, budget.tokens),
     )
 

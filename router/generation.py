@@ -4,15 +4,17 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import grpc
 
 from protos.generation.v1 import generation_pb2
+from router.admission.fair_queue import FairQueue
+from router.admission.lanes import Waiting
 from router.budgets import kv_budget
 from router.budgets.base import BudgetRule, NoBudget, ReplicaView
-from router.budgets.limits import Limits
+from router.budgets.limits import Limits, OnConflict
 from router.decisions import Placed, budget_request, decision_message, forwarded_request
 from router.identity import Caller
 from router.in_flight import InFlight
@@ -48,6 +50,19 @@ class Prepared:
     limits: Limits
     prompt_ids: Sequence[int]
 
+    @property
+    def waiting(self) -> Waiting:
+        """As the queue sees it: its longest answer counts, and all of its prompt, which the prefill needs slots for."""
+        tokens = len(self.prompt_ids) + self.call.sampling.max_new_tokens
+        return Waiting(self.tenant, self.limits.priority, self.limits.weight, cost_tokens=tokens, kv_tokens=tokens)
+
+    def seconds_left(self, remaining: float | None) -> float | None:
+        """Until waiting is of no use: the deadline, and the time to the first token where late ones are rejected."""
+        if self.limits.on_conflict is not OnConflict.REJECT:
+            return remaining
+        asked = self.call.slo.ttft if self.call.slo.ttft is not None else self.limits.ttft_seconds
+        return min((seconds for seconds in (remaining, asked) if seconds is not None), default=None)
+
 
 class Generation:
     """Checks, decides the budget, picks the runtime, and passes the answer on."""
@@ -58,12 +73,14 @@ class Generation:
         policies: Policies,
         rules: Mapping[str, BudgetRule],
         pool: ReplicaPool,
+        queue: FairQueue,
         in_flight: InFlight,
     ) -> None:
         self._tokenizer = tokenizer
         self._policies = policies
         self._rules = rules
         self._pool = pool
+        self._queue = queue
         self._in_flight = in_flight
 
     async def respond(
@@ -79,7 +96,10 @@ class Generation:
         """
         with self._in_flight.enter():
             prepared = await self._prepare(request, caller, record)
-            replica = self._pool.pick()
+            waiting = prepared.waiting
+            record.queue_seconds = await self._queue.turn(waiting, prepared.seconds_left(time_remaining()))
+            # nothing is awaited from here until the replica counts the request
+            replica = self._pool.pick(waiting.kv_tokens)
             placed = self._place(prepared, replica.tracker.view(len(prepared.prompt_ids)), record)
             record.target = replica.target
             async with aclosing(self._stream(replica, prepared, placed, time_remaining, record)) as responses:
@@ -124,7 +144,10 @@ class Generation:
     def _place(self, prepared: Prepared, view: ReplicaView, record: RequestRecord) -> Placed:
         call, prompt_tokens = prepared.call, len(prepared.prompt_ids)
         new_tokens = call.sampling.max_new_tokens
+        # of the time to the first token a part is over
+        view = replace(view, ttft_seconds=view.ttft_seconds + record.queue_seconds)
         placed = self._decide(call.kv, call.slo, prepared.tenant, prepared.limits, prompt_tokens, new_tokens, view)
+        placed = replace(placed, queued_seconds=record.queue_seconds)
         record.budget_tokens, record.budget_rule = placed.budget.tokens, placed.budget.rule
         return placed
 
@@ -169,7 +192,9 @@ class Generation:
         trip = replica.tracker.send(Sent(len(prepared.prompt_ids), placed.budget.tokens, new_tokens))
         try:
             async for response in stream:
-                _note(trip, response)
+                if _note(trip, response):
+                    # what is not kept of the prompt is free now
+                    self._queue.wake()
                 if response.HasField("complete"):
                     response.complete.decision.CopyFrom(decision_message(placed))
                 yield response
@@ -181,13 +206,13 @@ class Generation:
             trip.end()
 
 
-def _note(trip: Trip, response: generation_pb2.GenerateResponse) -> None:
-    """Let the replica's latency model see it."""
+def _note(trip: Trip, response: generation_pb2.GenerateResponse) -> bool:
+    """Let the replica's latency model see it. Whether the first tokens are in it."""
     if response.HasField("chunk"):
-        trip.tokens(len(response.chunk.token_ids))
-        return
+        return trip.tokens(len(response.chunk.token_ids))
     usage, ttft = response.complete.usage, response.complete.kv.ttft
     trip.end(Answered(usage.completion_tokens, usage.cached_tokens, to_seconds(ttft)))
+    return False
 
 
 def _check_alias(alias: str, tenant: str, limits: Limits) -> None:

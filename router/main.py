@@ -13,12 +13,14 @@ import uvloop
 
 from protos.generation.v1 import generation_pb2, generation_pb2_grpc
 from protos.router.v1 import tenant_budget_pb2, tenant_budget_pb2_grpc
+from router.admission.fair_queue import FairQueue, QueueSettings
 from router.api_keys import ApiKeys
 from router.budgets import load_rules
 from router.budgets.limits import LengthBucket, Limits
 from router.generation import Generation
 from router.identity import CallerResolver, SingleTenant
 from router.in_flight import InFlight
+from router.latency.room import RoomRule
 from router.replicas import Replica, ReplicaPool
 from router.runtime_client import RuntimeClient
 from router.servicer import GenerationServicer
@@ -61,7 +63,8 @@ async def serve(settings: RouterSettings, parts: Parts) -> int:
         health = Health(server, SERVICES, reflect=settings.reflection)
         show = partial(health.flag, POLICIES_FLAG)
         tenants = build_tenants(_builtin(settings), _feed(settings), parts.redis, show, lambda: pool.aliases)
-        generation = Generation(parts.tokenizer, tenants.table, load_rules(_rules(settings)), pool, in_flight)
+        rules, queue = load_rules(_rules(settings)), _queue(settings, pool)
+        generation = Generation(parts.tokenizer, tenants.table, rules, pool, queue, in_flight)
         generation_pb2_grpc.add_GenerationServiceServicer_to_server(
             GenerationServicer(generation, parts.callers), server
         )
@@ -98,7 +101,14 @@ def _pool(settings: RouterSettings, stack: AsyncExitStack) -> ReplicaPool:
         )
         stack.push_async_callback(client.close)
         replicas.append(Replica(client))
-    return ReplicaPool(replicas, settings.load_poll_seconds)
+    return ReplicaPool(replicas, settings.load_poll_seconds, RoomRule(settings.queue_backlog_ratio))
+
+
+def _queue(settings: RouterSettings, pool: ReplicaPool) -> FairQueue:
+    bounds = QueueSettings(settings.queue_max_waiting, settings.queue_max_waiting_per_tenant)
+    queue = FairQueue(pool.has_room, bounds)
+    pool.on_room(queue.wake)
+    return queue
 
 
 def _server(settings: RouterSettings) -> grpc.aio.Server:

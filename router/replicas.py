@@ -2,13 +2,14 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import grpc
 import structlog
 
 from protos.generation.v1 import generation_pb2
 from protos.runtime.v1 import runtime_pb2
+from router.latency.room import Occupancy, RoomRule
 from router.latency.tracker import ReplicaTracker
 from router.runtime_client import ResponseStream, Runtime
 from services.shared.errors import Unavailable
@@ -32,8 +33,11 @@ class Replica:
         self.model: runtime_pb2.GetModelInfoResponse | None = None
         # why it is not to be picked; empty when it is
         self.objection = "not known yet"
+        # told when a call has ended
+        self.ended: Callable[[], None] = lambda: None
         self._told_at = 0.0
         self._others = 0
+        self._max_running = 0
         self._used_ratio = 0.0
 
     @property
@@ -47,13 +51,22 @@ class Replica:
         """
         return self.calls + self._others, self._used_ratio, self.turn
 
+    @property
+    def occupancy(self) -> Occupancy:
+        """By which it is told whether it has room."""
+        calls = self.calls + self._others
+        return Occupancy(calls, self._max_running, self.tracker.slots, self.tracker.total_slots)
+
     async def ask(self) -> runtime_pb2.GetLoadResponse:
         """The runtime's load, and on the way what it says of its model, now and then. Raises AioRpcError."""
         if self.model is None or time.monotonic() - self._told_at > MODEL_SECONDS:
             self.model = await self.runtime.model_info()
             self._told_at = time.monotonic()
+        calls = self.calls
         load = await self.runtime.load()
-        self._others = max(0, load.in_flight - self.calls)
+        # one that ended on the way of the report is not somebody else's
+        self._others = max(0, load.in_flight - max(calls, self.calls))
+        self._max_running = load.max_running_requests
         self._used_ratio = 1 - load.free_slots / load.total_slots if load.total_slots else 0.0
         self.tracker.reported(load.total_slots, load.free_slots, load.queued_requests)
         return load
@@ -67,14 +80,17 @@ class Replica:
 
     def _ended(self, _: object) -> None:
         self.calls -= 1
+        self.ended()
 
 
 class ReplicaPool:
     """All replicas. They serve one model: that of the first one that told."""
 
-    def __init__(self, replicas: Sequence[Replica], poll_seconds: float) -> None:
+    def __init__(self, replicas: Sequence[Replica], poll_seconds: float, rule: RoomRule | None = None) -> None:
         self._replicas = replicas
         self._poll_seconds = poll_seconds
+        self._rule = rule or RoomRule()
+        self._wake: Callable[[], None] = lambda: None
         self._model: runtime_pb2.GetModelInfoResponse | None = None
         self._turns = 0
         self._changed = asyncio.Event()
@@ -120,11 +136,24 @@ class ReplicaPool:
         usable = [replica for replica in self._replicas if replica.usable]
         return min(usable, key=Replica.load_key, default=None)
 
-    def pick(self) -> Replica:
-        """The least loaded replica, for a request. Raises Unavailable when none can take one."""
-        replica = self.least_loaded()
-        if replica is None:
+    def on_room(self, wake: Callable[[], None]) -> None:
+        """Have `wake` called whenever there may be more room than before."""
+        self._wake = wake
+        for replica in self._replicas:
+            replica.ended = wake
+
+    def has_room(self, kv_tokens: int) -> bool:
+        """Whether a request of so many KV tokens can start now; also when `pick` would refuse it, so that it does."""
+        usable = [replica for replica in self._replicas if replica.usable]
+        return not usable or any(self._rule.has_room(replica.occupancy, kv_tokens) for replica in usable)
+
+    def pick(self, kv_tokens: int = 0) -> Replica:
+        """The least loaded replica, one with room if there is one. Raises Unavailable when none can take a request."""
+        usable = [replica for replica in self._replicas if replica.usable]
+        if not usable:
             raise self._none_left()
+        roomy = [replica for replica in usable if self._rule.has_room(replica.occupancy, kv_tokens)]
+        replica = min(roomy or usable, key=Replica.load_key)
         self._turns += 1
         replica.turn = self._turns
         return replica
@@ -133,6 +162,7 @@ class ReplicaPool:
         """Note that a call on this replica failed. One that is unavailable is out until it tells its load again."""
         if error.code() is grpc.StatusCode.UNAVAILABLE:
             self._judge(replica, "unavailable", detail=error.details())
+            self._wake()
 
     async def refresh(self, replica: Replica) -> None:
         """Ask the replica how it is, and judge whether it can be picked."""
@@ -152,6 +182,7 @@ class ReplicaPool:
     async def _follow(self, replica: Replica) -> None:
         while True:
             await self.refresh(replica)
+            self._wake()
             await asyncio.sleep(self._poll_seconds)
 
     def _judge(self, replica: Replica, objection: str, detail: str | None = "") -> None:

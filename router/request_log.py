@@ -22,12 +22,14 @@ class RequestRecord:
     target: str = ""
     answered: bool = False
     tokenizing_seconds: float = 0.0
-    # from the request's arrival to its forwarding, without tokenization
+    queue_seconds: float = 0.0
+    # from the request's arrival to its forwarding, without tokenization and the queue
     own_seconds: float = 0.0
 
     def forwarded(self) -> None:
         """The request goes to its runtime now."""
-        self.own_seconds = time.monotonic() - self.started - self.tokenizing_seconds
+        waited = self.tokenizing_seconds + self.queue_seconds
+        self.own_seconds = time.monotonic() - self.started - waited
 
     def write(self, context: grpc.aio.ServicerContext) -> None:
         """Log one line. For the end of the call, when its status is known."""
@@ -41,6 +43,7 @@ class RequestRecord:
             target=self.target,
             status=self._status(context),
             tokenizing_seconds=round(self.tokenizing_seconds, 6),
+            queue_seconds=round(self.queue_seconds, 6),
             own_seconds=round(self.own_seconds, 6),
             seconds=round(time.monotonic() - self.started, 6),
         )

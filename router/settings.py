@@ -52,6 +52,11 @@ class RouterSettings(BaseSettings):
     load_start_ratio: float = Field(0.8, ge=0, lt=1, description="used share of KV slots at which budgets shrink")
     load_end_ratio: float = Field(0.95, gt=0, le=1, description="used share of KV slots at which they are smallest")
     load_least_ratio: float = Field(0.1, gt=0, le=1, description="share of a prompt that is kept then")
+    queue_max_waiting: int = Field(2048, ge=1, description="requests that wait for room on a runtime at most")
+    queue_max_waiting_per_tenant: int = Field(512, ge=1, description="those of one tenant")
+    queue_backlog_ratio: float = Field(
+        0.1, ge=0, le=10, description="what a runtime is sent beyond what it can run, as a share of that"
+    )
     max_message_bytes: int = Field(4 << 20, gt=0, description="largest request that is read")
     load_poll_seconds: float = Field(0.5, gt=0, description="pause between two looks at a runtime's load")
     load_timeout_seconds: float = Field(

@@ -16,7 +16,7 @@ class OnConflict(StrEnum):
 
 
 class Priority(IntEnum):
-    """A lower class waits while a higher one does."""
+    """A lower class waits while a higher one does, but for a small share that it is always served."""
 
     BULK = 1
     DEFAULT = 2

@@ -57,6 +57,16 @@ class ReplicaTracker:
         self._others_queued = max(0, queued_requests - len(self._queued))
 
     @property
+    def total_slots(self) -> int:
+        """Of the KV pool; 0 before the first report."""
+        return self._total_slots
+
+    @property
+    def slots(self) -> int:
+        """KV slots that requests hold or will need: whole prompts until their first token, then what is kept."""
+        return self._others_slots + self._slots
+
+    @property
     def resident_tokens(self) -> int:
         """KV tokens of the batch once all requests that were sent are prefilled."""
         return self._others_slots + self._committed
@@ -127,12 +137,14 @@ class Trip:
         self._ended = False
         tracker.enter(self)
 
-    def tokens(self, count: int) -> None:
-        """A message with so many tokens has come."""
+    def tokens(self, count: int) -> bool:
+        """A message with so many tokens has come. Whether it is the first one, with which slots become free."""
         self._last_at = self._tracker.clock()
-        if self._first_at is None:
-            self._first_at, self._first_tokens = self._last_at, count
-            self._area = self._tracker.decode(self)
+        if self._first_at is not None:
+            return False
+        self._first_at, self._first_tokens = self._last_at, count
+        self._area = self._tracker.decode(self)
+        return True
 
     def end(self, answered: Answered | None = None) -> None:
         """The answer is over; the model learns from it if it came to its end. Safe to call again."""

@@ -6,15 +6,14 @@ ServiceError
   AlreadyExists         an id that is in use
   FailedPrecondition    a right request at a wrong moment, or for another server
   Aborted               somebody else changed it first
-  ResourceExhausted     too large, or over a quota; with RetryInfo when waiting can help
-  DeadlineExceeded      the caller's time ran out before its turn came
+  ResourceExhausted     too large, or over a quota; with RetryInfo when waiting helps
+  DeadlineExceeded      its time ran out, or will, before its turn comes
   Unavailable           draining, starting, or no runtime left; worth a retry
   Unauthenticated       nobody can tell who calls
   PermissionDenied      this server, or its user, may not do that
   DataLoss              what is stored is not what was published
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -23,6 +22,8 @@ from google.protobuf import any_pb2, duration_pb2
 from google.protobuf.message import Message
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
+
+from services.shared.durations import to_duration
 
 RETRY_AFTER_SECONDS = 1
 DOMAIN = "lookaheadkv"
@@ -127,7 +128,7 @@ class DataLoss(Explained):
 
 
 class ResourceExhausted(Explained):
-    """Of the `subject`'s quota when it is named; `retry_after_seconds` is None when waiting can never help."""
+    """Of the `subject`'s quota when one is named; without `retry_after_seconds` waiting does not help."""
 
     code = code_pb2.RESOURCE_EXHAUSTED
 
@@ -145,15 +146,12 @@ class ResourceExhausted(Explained):
         self.retry_after_seconds = retry_after_seconds
 
     def details(self) -> Sequence[Message]:
-        found = list(super().details())
+        found = [*super().details()]
         if self.subject:
             violation = error_details_pb2.QuotaFailure.Violation(subject=self.subject, description=str(self))
             found.append(error_details_pb2.QuotaFailure(violations=[violation]))
         if self.retry_after_seconds is not None:
-            # never zero: clients would come back at once
-            delay = duration_pb2.Duration()
-            delay.FromMilliseconds(max(1, math.ceil(1000 * self.retry_after_seconds)))
-            found.append(error_details_pb2.RetryInfo(retry_delay=delay))
+            found.append(error_details_pb2.RetryInfo(retry_delay=to_duration(self.retry_after_seconds)))
         return found
 
 

@@ -156,7 +156,7 @@ class Usage(_message.Message):
     def __init__(self, prompt_tokens: _Optional[int] = ..., completion_tokens: _Optional[int] = ..., cached_tokens: _Optional[int] = ...) -> None: ...
 
 class BudgetDecision(_message.Message):
-    __slots__ = ("tenant", "requested_tokens", "granted_tokens", "rule", "reasons", "policy_generation", "predicted_ttft", "predicted_tpot")
+    __slots__ = ("tenant", "requested_tokens", "granted_tokens", "rule", "reasons", "policy_generation", "predicted_ttft", "predicted_tpot", "queue_time")
     TENANT_FIELD_NUMBER: _ClassVar[int]
     REQUESTED_TOKENS_FIELD_NUMBER: _ClassVar[int]
     GRANTED_TOKENS_FIELD_NUMBER: _ClassVar[int]
@@ -165,6 +165,7 @@ class BudgetDecision(_message.Message):
     POLICY_GENERATION_FIELD_NUMBER: _ClassVar[int]
     PREDICTED_TTFT_FIELD_NUMBER: _ClassVar[int]
     PREDICTED_TPOT_FIELD_NUMBER: _ClassVar[int]
+    QUEUE_TIME_FIELD_NUMBER: _ClassVar[int]
     tenant: str
     requested_tokens: int
     granted_tokens: int
@@ -173,7 +174,8 @@ class BudgetDecision(_message.Message):
     policy_generation: int
     predicted_ttft: _duration_pb2.Duration
     predicted_tpot: _duration_pb2.Duration
-    def __init__(self, tenant: _Optional[str] = ..., requested_tokens: _Optional[int] = ..., granted_tokens: _Optional[int] = ..., rule: _Optional[str] = ..., reasons: _Optional[_Iterable[str]] = ..., policy_generation: _Optional[int] = ..., predicted_ttft: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., predicted_tpot: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+    queue_time: _duration_pb2.Duration
+    def __init__(self, tenant: _Optional[str] = ..., requested_tokens: _Optional[int] = ..., granted_tokens: _Optional[int] = ..., rule: _Optional[str] = ..., reasons: _Optional[_Iterable[str]] = ..., policy_generation: _Optional[int] = ..., predicted_ttft: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., predicted_tpot: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., queue_time: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
 
 class KvReport(_message.Message):
     __slots__ = ("policy", "prompt_tokens", "kept_tokens", "freed_tokens", "budget_tokens", "reasons", "retained_mass", "free_slots_before", "free_slots_after", "config_source", "config_version", "queue_time", "prefill_time", "scoring_time", "compaction_time", "ttft", "retractions", "adapter", "adapter_version", "adapter_alias")

@@ -77,16 +77,14 @@ def test_retry_is_advised_only_where_waiting_helps():
     assert advised == {Unavailable}
 
 
-def test_a_quota_that_is_used_up_names_the_tenant_the_limit_and_when_to_come_back():
-    error = ResourceExhausted("b", "TOKENS_PER_MINUTE", subject="tenants/a", retry_after_seconds=1.5, limit="60")
+def test_a_quota_that_is_used_up_names_whose_it_is_its_reason_and_when_to_come_back():
+    error = ResourceExhausted("60 a minute", "RATE", subject="tenants/a", retry_after_seconds=1.5, limit="60")
     info, quota, retry = error.details()
-    assert (info.reason, dict(info.metadata)) == ("TOKENS_PER_MINUTE", {"limit": "60"})
-    assert [(violation.subject, violation.description) for violation in quota.violations] == [("tenants/a", "b")]
+    assert (info.reason, dict(info.metadata)) == ("RATE", {"limit": "60"})
+    assert [(violation.subject, violation.description) for violation in quota.violations] == [
+        ("tenants/a", "60 a minute")
+    ]
     assert retry.retry_delay.ToMilliseconds() == 1500
-
-
-def test_a_quota_that_no_waiting_helps_advises_no_retry():
-    assert details(ResourceExhausted("b", "TOKENS_PER_MINUTE", subject="tenants/a")) == ["ErrorInfo", "QuotaFailure"]
 
 
 def test_details_travel_in_the_status():
