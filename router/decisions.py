@@ -7,7 +7,7 @@ from google.protobuf.duration_pb2 import Duration
 
 from protos.generation.v1 import generation_pb2
 from router.budgets import NO_RULE
-from router.budgets.base import FULL, Budget, BudgetRequest, ReplicaView, Slo
+from router.budgets.base import FULL, Budget, BudgetRequest, Slo
 from router.budgets.limits import Limits
 from services.shared.durations import to_duration
 from services.shared.generation import GenerateCall, Hint, SloHint
@@ -41,10 +41,8 @@ class Placed:
         return self.asked.hint_policy == FULL and self.budget.tokens < self.asked.prompt_tokens
 
 
-def budget_request(
-    hint: Hint, slo: SloHint, limits: Limits, prompt_tokens: int, new_tokens: int, replica: ReplicaView | None
-) -> BudgetRequest:
-    """What the rules may look at."""
+def budget_request(hint: Hint, slo: SloHint, limits: Limits, prompt_tokens: int, new_tokens: int) -> BudgetRequest:
+    """What the rules may look at, before a replica is picked."""
     return BudgetRequest(
         prompt_tokens=prompt_tokens,
         new_tokens=new_tokens,
@@ -54,7 +52,6 @@ def budget_request(
         hint_keep_ratio=hint.keep_ratio,
         hint_min_retained_mass=hint.min_retained_mass,
         slo=Slo(slo.ttft, slo.tpot),
-        replica=replica,
     )
 
 

@@ -1,7 +1,6 @@
 """The router process: builds everything once, serves until it is told to stop."""
 
 import asyncio
-import socket
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
@@ -13,21 +12,32 @@ import uvloop
 
 from protos.generation.v1 import generation_pb2, generation_pb2_grpc
 from protos.router.v1 import tenant_budget_pb2, tenant_budget_pb2_grpc
-from router.admission.fair_queue import FairQueue, QueueSettings
-from router.api_keys import ApiKeys
+from router.admission.build import build_quotas
 from router.budgets import load_rules
-from router.budgets.limits import LengthBucket, Limits
-from router.generation import Generation
-from router.identity import CallerResolver, SingleTenant
+from router.building import (
+    build_queue,
+    builtin,
+    caller_resolver,
+    connect,
+    discovery,
+    feed_settings,
+    pool_settings,
+    quota_settings,
+    redis_options,
+    retry_budget,
+    rule_params,
+)
+from router.dispatch import Dispatch
+from router.generation import Admission, Generation
+from router.identity import CallerResolver
 from router.in_flight import InFlight
-from router.latency.room import RoomRule
-from router.replicas import Replica, ReplicaPool
-from router.runtime_client import RuntimeClient
+from router.preparation import Preparation
+from router.replicas.members import Members
+from router.replicas.pool import ReplicaPool
 from router.servicer import GenerationServicer
 from router.settings import RouterSettings
-from router.tenants.build import build_tenants, policy_store_options
-from router.tenants.feed import FeedSettings, PolicyFeed
-from router.trusted_hop import TrustedHop
+from router.tenants.build import build_tenants
+from router.tenants.feed import PolicyFeed
 from services.shared.health import Health
 from services.shared.interceptors import ErrorInterceptor, server_options
 from services.shared.lifecycle import background, listen, stop_event_on_signals, stop_gracefully
@@ -59,12 +69,16 @@ async def serve(settings: RouterSettings, parts: Parts) -> int:
     """The exit code: 0 after a signal, 1 when the runtimes or budgets are no longer watched, which is a bug."""
     stop = stop_event_on_signals()
     async with AsyncExitStack() as stack:
-        pool, in_flight, server = _pool(settings, stack), InFlight(), _server(settings)
+        pool, in_flight, server = ReplicaPool(settings=pool_settings(settings)), InFlight(), _server(settings)
+        members = Members(pool, discovery(settings), partial(connect, settings))
         health = Health(server, SERVICES, reflect=settings.reflection)
         show = partial(health.flag, POLICIES_FLAG)
-        tenants = build_tenants(_builtin(settings), _feed(settings), parts.redis, show, lambda: pool.aliases)
-        rules, queue = load_rules(_rules(settings)), _queue(settings, pool)
-        generation = Generation(parts.tokenizer, tenants.table, rules, pool, queue, in_flight)
+        tenants = build_tenants(builtin(settings), feed_settings(settings), parts.redis, show, lambda: pool.aliases)
+        quotas = build_quotas(parts.redis, quota_settings(settings), lambda: tenants.feed.routers)
+        admission = Admission(in_flight, quotas, build_queue(settings, pool))
+        preparation = Preparation(parts.tokenizer, tenants.table, pool.limits)
+        rules, dispatch = load_rules(rule_params(settings)), Dispatch(pool, admission.queue, retry_budget(settings))
+        generation = Generation(preparation, admission, tenants.table, rules, pool, dispatch)
         generation_pb2_grpc.add_GenerationServiceServicer_to_server(
             GenerationServicer(generation, parts.callers), server
         )
@@ -75,10 +89,11 @@ async def serve(settings: RouterSettings, parts: Parts) -> int:
         await health.alive()
         logger.info("listening", host=settings.host, port=port)
         following = await stack.enter_async_context(background(tenants.feed.follow()))
-        watching = await stack.enter_async_context(background(pool.follow()))
+        watching = await stack.enter_async_context(background(members.follow()))
+        counting = await stack.enter_async_context(background(quotas.follow()))
         stopped = await stack.enter_async_context(background(stop.wait()))
         await stack.enter_async_context(background(_follow_readiness(pool, tenants.feed, health)))
-        await asyncio.wait([following, watching, stopped], return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait([following, watching, counting, stopped], return_when=asyncio.FIRST_COMPLETED)
         await stop_gracefully(server, health, settings.shutdown_grace_seconds, in_flight.drain())
         return 0 if stopped.done() else 1
 
@@ -93,24 +108,6 @@ async def _follow_readiness(pool: ReplicaPool, feed: PolicyFeed, health: Health)
         await health.not_ready("no runtime can take a request")
 
 
-def _pool(settings: RouterSettings, stack: AsyncExitStack) -> ReplicaPool:
-    replicas = []
-    for target in settings.targets:
-        client = RuntimeClient(
-            target, timeout_seconds=settings.load_timeout_seconds, keepalive_seconds=settings.keepalive_seconds
-        )
-        stack.push_async_callback(client.close)
-        replicas.append(Replica(client))
-    return ReplicaPool(replicas, settings.load_poll_seconds, RoomRule(settings.queue_backlog_ratio))
-
-
-def _queue(settings: RouterSettings, pool: ReplicaPool) -> FairQueue:
-    bounds = QueueSettings(settings.queue_max_waiting, settings.queue_max_waiting_per_tenant)
-    queue = FairQueue(pool.has_room, bounds)
-    pool.on_room(queue.wake)
-    return queue
-
-
 def _server(settings: RouterSettings) -> grpc.aio.Server:
     return grpc.aio.server(
         interceptors=[ErrorInterceptor(settings.max_message_bytes)],
@@ -118,58 +115,16 @@ def _server(settings: RouterSettings) -> grpc.aio.Server:
     )
 
 
-def _builtin(settings: RouterSettings) -> Limits:
-    """What holds where no budget of a tenant says otherwise."""
-    return Limits(
-        min_budget_tokens=settings.floor_tokens,
-        default_keep_ratio=settings.keep_ratio,
-        length_buckets=(LengthBucket(settings.shortest_budget_tokens, keep_ratio=1.0),),
-    )
-
-
-def _feed(settings: RouterSettings) -> FeedSettings:
-    return FeedSettings(
-        settings.router_id or f"{socket.gethostname()}:{settings.port}",
-        settings.policy_poll_seconds,
-        settings.policy_max_age_seconds,
-        settings.policy_seed_path,
-        settings.policy_cache_path,
-    )
-
-
-def _rules(settings: RouterSettings) -> dict[str, dict[str, float]]:
-    """Parameters of the budget rules."""
-    slo = {"headroom_ratio": settings.slo_headroom_ratio, "room_ratio": settings.slo_room_ratio}
-    load = {
-        "start_ratio": settings.load_start_ratio,
-        "end_ratio": settings.load_end_ratio,
-        "least_ratio": settings.load_least_ratio,
-    }
-    return {"slo": slo, "load": load}
-
-
-def _callers(settings: RouterSettings) -> CallerResolver:
-    """Raises ValueError or OSError for a file of keys that cannot be used."""
-    known = ApiKeys.read(settings.api_keys_path) if settings.api_keys_path else SingleTenant()
-    return TrustedHop(settings.trusted_networks, known) if settings.trusted_networks else known
-
-
-def _redis(settings: RouterSettings) -> RedisOptions | None:
-    password = settings.redis_password.get_secret_value() if settings.redis_password else None
-    ca_file = str(settings.redis_ca_file) if settings.redis_ca_file else None
-    return policy_store_options(settings.redis_url, settings.redis_username, password, ca_file)
-
-
 def main() -> None:
     settings = load_settings(RouterSettings)
     with refused("ROUTER_MODEL_PATH", settings.model_path):
         tokenizer = PromptTokenizer(settings.model_path)
     with refused("ROUTER_API_KEYS_PATH", settings.api_keys_path):
-        callers = _callers(settings)
+        callers = caller_resolver(settings)
     with refused("ROUTER_REDIS_URL"):
-        redis = _redis(settings)
+        redis = redis_options(settings)
     with refused("ROUTER_LOAD_START_RATIO"):
-        load_rules(_rules(settings))
+        load_rules(rule_params(settings))
     configure_logs(settings.log_level)
     raise SystemExit(uvloop.run(serve(settings, Parts(tokenizer, callers, redis))))
 

@@ -20,11 +20,19 @@ class RequestRecord:
     budget_tokens: int = 0
     budget_rule: str = ""
     target: str = ""
+    attempts: int = 0
+    streamed: bool = False
+    completion_tokens: int = 0
     answered: bool = False
     tokenizing_seconds: float = 0.0
     queue_seconds: float = 0.0
     # from the request's arrival to its forwarding, without tokenization and the queue
     own_seconds: float = 0.0
+
+    @property
+    def used_tokens(self) -> int:
+        """Of prompt and answer; none before anything came of it."""
+        return self.prompt_tokens + self.completion_tokens if self.streamed else 0
 
     def forwarded(self) -> None:
         """The request goes to its runtime now."""
@@ -41,6 +49,7 @@ class RequestRecord:
             budget_tokens=self.budget_tokens,
             budget_rule=self.budget_rule,
             target=self.target,
+            attempts=self.attempts,
             status=self._status(context),
             tokenizing_seconds=round(self.tokenizing_seconds, 6),
             queue_seconds=round(self.queue_seconds, 6),

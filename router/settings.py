@@ -1,6 +1,5 @@
 """What an operator can set for the router."""
 
-import re
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -8,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-TARGET = re.compile(r"\S+:\d{1,5}")
+from router.replicas.discovery import is_target
 
 
 class RouterSettings(BaseSettings):
@@ -18,7 +17,11 @@ class RouterSettings(BaseSettings):
 
     host: str = Field("127.0.0.1", description="address to listen on")
     port: int = Field(50050, ge=0, le=65535, description="gRPC port; 0 picks a free one")
-    targets: Annotated[tuple[str, ...], NoDecode] = Field(description="host:port of each runtime, with commas between")
+    targets: Annotated[tuple[str, ...], NoDecode] = Field(
+        description="host:port of each runtime, with commas between; also dns:///name:port for each address of a name, "
+        "or k8s:///namespace/service:port for the ready endpoints of a Kubernetes service"
+    )
+    dns_seconds: float = Field(5.0, gt=0, description="pause between two looks at the addresses of a name")
     model_path: Path = Field(description="folder with the tokenizer.json of the model that the runtimes serve")
     keep_ratio: float = Field(0.25, gt=0, le=1, description="share of a prompt that is kept when nothing else is asked")
     shortest_budget_tokens: int = Field(2048, ge=1, description="prompts up to this length are kept whole by default")
@@ -52,6 +55,12 @@ class RouterSettings(BaseSettings):
     load_start_ratio: float = Field(0.8, ge=0, lt=1, description="used share of KV slots at which budgets shrink")
     load_end_ratio: float = Field(0.95, gt=0, le=1, description="used share of KV slots at which they are smallest")
     load_least_ratio: float = Field(0.1, gt=0, le=1, description="share of a prompt that is kept then")
+    quota_lease_seconds: float = Field(
+        30.0, ge=1, description="what a router that crashed held of its tenants' quotas is free after so long"
+    )
+    quota_wait_seconds: float = Field(
+        0.25, gt=0, description="a request waits for Redis no longer; then each router enforces its share of the quotas"
+    )
     queue_max_waiting: int = Field(2048, ge=1, description="requests that wait for room on a runtime at most")
     queue_max_waiting_per_tenant: int = Field(512, ge=1, description="those of one tenant")
     queue_backlog_ratio: float = Field(
@@ -60,8 +69,19 @@ class RouterSettings(BaseSettings):
     max_message_bytes: int = Field(4 << 20, gt=0, description="largest request that is read")
     load_poll_seconds: float = Field(0.5, gt=0, description="pause between two looks at a runtime's load")
     load_timeout_seconds: float = Field(
-        5.0, gt=0, description="a runtime that does not tell its load for so long is out"
+        5.0, gt=0, description="a runtime that does not tell its load for so long is out, and its calls are given up"
     )
+    silent_seconds: float = Field(
+        120.0, gt=0, description="a call for which a runtime that tells its load says nothing for so long is given up"
+    )
+    retry_attempts: int = Field(3, ge=1, description="runtimes that a request is sent to at most, one after the other")
+    retry_ratio: float = Field(0.2, ge=0, le=1, description="retries as a share of all requests at most")
+    outlier_failures: int = Field(5, ge=1, description="calls in a row that fail before a runtime is left alone")
+    outlier_slow_factor: float = Field(
+        5.0, gt=1, description="a runtime is left alone that takes so many times the median of the others"
+    )
+    outlier_seconds: float = Field(5.0, gt=0, description="for how long, the first time; twice as long each time after")
+    outlier_most_ratio: float = Field(0.5, ge=0, le=1, description="share of the runtimes that may be left alone")
     keepalive_seconds: float = Field(
         10.0, ge=1, description="a connection silent for so long is tried, and given up after as long again"
     )
@@ -79,9 +99,10 @@ class RouterSettings(BaseSettings):
     @field_validator("targets")
     @classmethod
     def _check_targets(cls, targets: tuple[str, ...]) -> tuple[str, ...]:
-        wrong = [target for target in targets if not TARGET.fullmatch(target)]
+        wrong = [target for target in targets if not is_target(target)]
         if wrong or not targets:
-            raise ValueError(f"{', '.join(map(repr, wrong)) or 'nothing'} is not host:port")
+            named = ", ".join(map(repr, wrong)) or "nothing"
+            raise ValueError(f"{named} is not host:port, dns:///name:port or k8s:///namespace/service:port")
         if len(set(targets)) < len(targets):
             raise ValueError("a target is named twice")
         return targets

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from router.budgets.base import ReplicaView
 from router.latency.model import LatencyModel, Observation
@@ -85,6 +85,11 @@ class ReplicaTracker:
             tpot_base_seconds=self.model.tpot_base_seconds,
             tpot_token_seconds=self.model.tpot_token_seconds,
         )
+
+    def idle_view(self, prompt_tokens: int) -> ReplicaView:
+        """The replica for a request with this prompt, if it had nothing else to do."""
+        view = self.view(prompt_tokens)
+        return replace(view, free_slots=view.total_slots, ttft_seconds=self.model.predict_ttft(prompt_tokens, 0))
 
     def send(self, sent: Sent) -> "Trip":
         """Count a request that is sent now, until its trip ends."""

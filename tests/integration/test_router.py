@@ -64,7 +64,10 @@ async def test_least_loaded_runtime_gets_the_request(start_pair):
         long = await long_call(client)
         busy = await busy_runtime(runtimes)
         for index in range(4):
-            await client.answer(generate_request(new_tokens=1, request_id=f"short-{index}"))
+            request = generate_request(new_tokens=1, request_id=f"short-{index}")
+            # nothing that another one begins with
+            request.text = f"w{index + 1} {request.text}"
+            await client.answer(request)
         long.cancel()
     (idle,) = runtimes.keys() - {busy}
     assert [target_of(router, f"short-{index}") for index in range(4)] == [idle] * 4

@@ -15,6 +15,6 @@ from services.shared.generation import parse_generate
 def test_runtime_is_told_which_aliases_may_share_the_requests_of_a_tenant(named, told):
     request = generation_pb2.GenerateRequest(token_ids=generation_pb2.TokenIds(ids=[1, 2, 3]))
     call = parse_generate(request)
-    asked = budget_request(call.kv, call.slo, Limits(adapter_aliases=named), 3, 1, None)
+    asked = budget_request(call.kv, call.slo, Limits(adapter_aliases=named), 3, 1)
     placed = Placed("acme", asked, kv_budget(asked, load_rules({})), generation=1)
     assert forwarded_request(request, call, [1, 2, 3], placed).directive.shared_aliases == told

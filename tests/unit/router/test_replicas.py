@@ -13,13 +13,16 @@ from structlog.testing import capture_logs
 
 from protos.generation.v1 import generation_pb2
 from protos.runtime.v1 import runtime_pb2
-from router.replicas import Replica, ReplicaPool
+from router.replicas.choice import Wanted
+from router.replicas.pool import PoolSettings, ReplicaPool
+from router.replicas.replica import Replica
 from services.shared.errors import Unavailable
 
 MODEL = runtime_pb2.GetModelInfoResponse(
     model="tiny", fingerprint="f1", context_tokens=4096, vocab_size=1000, policies=["full", "window"]
 )
 REQUEST = generation_pb2.GenerateRequest()
+WANTED = Wanted(100, 10)
 
 
 class Stream:
@@ -75,14 +78,14 @@ class Setup:
     def __init__(self) -> None:
         self.runtimes = [ScriptedRuntime("a:1"), ScriptedRuntime("b:1")]
         self.replicas = [Replica(runtime) for runtime in self.runtimes]
-        self.pool = ReplicaPool(self.replicas, poll_seconds=0.001)
+        self.pool = ReplicaPool(self.replicas, PoolSettings(poll_seconds=0.001))
 
     async def refresh(self) -> None:
         for replica in self.replicas:
             await self.pool.refresh(replica)
 
     def picks(self, count: int) -> list[str]:
-        return [self.pool.pick().target for _ in range(count)]
+        return [self.pool.pick(WANTED).target for _ in range(count)]
 
 
 @pytest.fixture
@@ -140,14 +143,14 @@ async def test_a_replica_that_cannot_serve_gets_no_request(two, change):
 
 
 async def test_a_replica_whose_call_ends_unavailable_is_out_at_once_and_back_when_it_answers(two):
-    two.pool.failed(two.replicas[0], failure(grpc.StatusCode.UNAVAILABLE))
+    two.pool.failed(two.replicas[0], grpc.StatusCode.UNAVAILABLE, "")
     assert two.picks(2) == ["b:1", "b:1"]
     await two.refresh()
     assert "a:1" in two.picks(2)
 
 
 async def test_a_replica_whose_call_fails_for_its_own_sake_stays(two):
-    two.pool.failed(two.replicas[0], failure(grpc.StatusCode.DEADLINE_EXCEEDED))
+    two.pool.failed(two.replicas[0], grpc.StatusCode.DEADLINE_EXCEEDED, "")
     assert "a:1" in two.picks(2)
 
 
@@ -172,12 +175,12 @@ async def test_a_replica_that_comes_back_with_another_model_is_refused(two):
     assert two.picks(2) == ["b:1", "b:1"]
 
 
-@pytest.mark.parametrize("ask", ["pick", "limits"])
+@pytest.mark.parametrize("ask", [lambda pool: pool.pick(WANTED), ReplicaPool.limits])
 async def test_with_no_replica_left_the_answer_is_unavailable_with_a_time_to_retry(two, ask):
     for runtime in two.runtimes:
         runtime.broken = True
     with pytest.raises(Unavailable, match="none of 2 runtimes") as raised:
-        getattr(two.pool, ask)()
+        ask(two.pool)
     assert isinstance(raised.value.details()[0], error_details_pb2.RetryInfo)
 
 
@@ -185,7 +188,7 @@ async def test_before_the_first_look_nothing_is_picked():
     pool = Setup().pool
     assert not pool.usable
     with pytest.raises(Unavailable):
-        pool.pick()
+        pool.pick(WANTED)
 
 
 async def test_limits_are_those_of_the_model(two):
@@ -197,7 +200,7 @@ async def test_limits_are_those_of_the_model(two):
 
 async def test_usability_is_followed_as_it_changes():
     setup = Setup()
-    following = asyncio.create_task(setup.pool.follow())
+    following = asyncio.gather(*(setup.pool.follow(replica) for replica in setup.replicas))
     async with asyncio.timeout(5):
         await setup.pool.wait_until(usable=True)
         for runtime in setup.runtimes:
