@@ -95,7 +95,7 @@ class FairOrder(Generic[T]):
     def _next(self) -> Lanes[T] | None:
         waiting = [lanes for lanes in self._classes.values() if lanes]
         owed = [lanes for lanes in waiting[1:] if lanes.owed_tokens >= lanes.first().waiting.cost_tokens]
-        return (owed or waiting or [None])[0]
+        return next(iter(owed or waiting), None)
 
     def _settle(self, served: Waiting) -> None:
         own = self._classes[served.priority]

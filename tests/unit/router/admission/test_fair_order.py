@@ -42,7 +42,7 @@ def test_tenants_that_both_wait_differ_by_no_more_than_their_largest_requests(ou
     for number in leave:
         if number < len(tickets):
             order.remove(tickets[number])
-    work, bound = Counter(), sum(max(costs[name]) / weights[name] for name in costs)
+    work, bound = dict.fromkeys(costs, 0.0), sum(max(costs[name]) / weights[name] for name in costs)
     while len(order.counts) == 2:
         served = order.pop().waiting
         work[served.tenant] += served.cost_tokens / served.weight
@@ -60,7 +60,7 @@ def test_nobody_is_lost_or_served_twice_and_each_tenants_class_is_first_come_fir
                 assert full.count == (10 if full.own else 20)
         elif step == "pop" and here:
             ticket = order.first()
-            assert order.pop() is ticket is here.pop(ticket.value)
+            assert ticket and order.pop() is ticket is here.pop(ticket.value)
             served.append(ticket)
         elif step != "pop" and here:
             key = list(here)[step % len(here)]

@@ -49,13 +49,13 @@ class Replica:
         self.queue.wake()
 
 
-async def started(*works) -> list[asyncio.Task]:
+async def started(*works) -> list[asyncio.Task[float]]:
     tasks = [asyncio.ensure_future(work) for work in works]
     await asyncio.sleep(0)
     return tasks
 
 
-async def end(tasks: list[asyncio.Task]) -> None:
+async def end(tasks: list[asyncio.Task[float]]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
