@@ -56,14 +56,11 @@ class Simulation:
         self._clock.after(POLL_SECONDS, self._poll)
 
     def _arrive(self, arrival: Arrival) -> None:
-        waiting = _waiting(arrival)
-        if not self._order and self._roomy(waiting):
-            self._place(arrival)
-            return
         try:
-            self._order.push(waiting, arrival)
+            self._order.push(_waiting(arrival), arrival)
         except QueueFull:
             self._served.append(Served(arrival))
+        self._wake()
 
     def _wake(self) -> None:
         while (ticket := self._order.first()) and self._roomy(ticket.waiting):

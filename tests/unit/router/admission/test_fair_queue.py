@@ -115,6 +115,16 @@ async def test_small_requests_do_not_overtake_a_large_one_that_has_no_room():
     assert [waiting.tenant for waiting in replica.served] == ["a", "large", "small"]
 
 
+async def test_one_of_a_higher_class_that_has_room_goes_before_one_that_has_none():
+    replica = Replica(5)
+    large, urgent = await started(
+        replica.serve(ONE), replica.serve(replace(ONE, priority=Priority.INTERACTIVE, kv_tokens=5))
+    )
+    assert await urgent == 0.0
+    assert len(replica.queue) == 1
+    await end([large])
+
+
 async def test_when_a_large_one_leaves_those_behind_it_go_on():
     replica = Replica(5)
     large, small = await started(replica.serve(ONE), replica.serve(replace(ONE, kv_tokens=5)))
