@@ -144,10 +144,10 @@ class Generation:
     def _place(self, prepared: Prepared, view: ReplicaView, record: RequestRecord) -> Placed:
         call, prompt_tokens = prepared.call, len(prepared.prompt_ids)
         new_tokens = call.sampling.max_new_tokens
-        # of the time to the first token a part is over
-        view = replace(view, ttft_seconds=view.ttft_seconds + record.queue_seconds)
+        if record.queue_seconds:
+            # of the time to the first token a part is over
+            view = replace(view, ttft_seconds=view.ttft_seconds + record.queue_seconds)
         placed = self._decide(call.kv, call.slo, prepared.tenant, prepared.limits, prompt_tokens, new_tokens, view)
-        placed = replace(placed, queued_seconds=record.queue_seconds)
         record.budget_tokens, record.budget_rule = placed.budget.tokens, placed.budget.rule
         return placed
 
@@ -196,7 +196,7 @@ class Generation:
                     # what is not kept of the prompt is free now
                     self._queue.wake()
                 if response.HasField("complete"):
-                    response.complete.decision.CopyFrom(decision_message(placed))
+                    response.complete.decision.CopyFrom(decision_message(placed, record.queue_seconds))
                 yield response
         except grpc.aio.AioRpcError as error:
             self._pool.failed(replica, error)

@@ -144,8 +144,13 @@ class ReplicaPool:
 
     def has_room(self, kv_tokens: int) -> bool:
         """Whether a request of so many KV tokens can start now; also when `pick` would refuse it, so that it does."""
-        usable = [replica for replica in self._replicas if replica.usable]
-        return not usable or any(self._rule.has_room(replica.occupancy, kv_tokens) for replica in usable)
+        some = False
+        for replica in self._replicas:
+            if replica.usable:
+                some = True
+                if self._rule.has_room(replica.occupancy, kv_tokens):
+                    return True
+        return not some
 
     def pick(self, kv_tokens: int = 0) -> Replica:
         """The least loaded replica, one with room if there is one. Raises Unavailable when none can take a request."""
