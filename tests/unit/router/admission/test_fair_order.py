@@ -3,7 +3,7 @@
 from collections import Counter
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from router.admission.fair_order import LEAST_SHARE, FairOrder, QueueFull
@@ -34,6 +34,7 @@ def drain(order: FairOrder[int]) -> list[Waiting]:
     return [order.pop().waiting for _ in range(len(order))]
 
 
+@settings(deadline=None)
 @given(COSTS, COSTS, WEIGHTS, WEIGHTS, st.sets(st.integers(0, 119)))
 def test_tenants_that_both_wait_differ_by_no_more_than_their_largest_requests(ours, theirs, our, their, leave):
     weights, costs = {"a": our, "b": their}, {"a": ours, "b": theirs}
@@ -49,6 +50,7 @@ def test_tenants_that_both_wait_differ_by_no_more_than_their_largest_requests(ou
         assert abs(work["a"] - work["b"]) <= bound + 1e-6
 
 
+@settings(deadline=None)
 @given(STEPS)
 def test_nobody_is_lost_or_served_twice_and_each_tenants_class_is_first_come_first_served(steps):
     order, here, served = FairOrder[int](20, 10), {}, []

@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from router.admission.fair_queue import QUEUE_FULL, FairQueue, QueueSettings
@@ -253,6 +253,7 @@ async def test_ten_thousand_wait_and_all_are_served():
 STEPS = st.lists(st.tuples(st.sampled_from(["come", "cancel", "end", "tick"]), st.integers(0, 30)), max_size=60)
 
 
+@settings(deadline=None)
 @given(STEPS, st.integers(0, 40))
 def test_whoever_leaves_when_no_place_is_lost_or_given_twice(steps, slots):
     asyncio.run(walk(steps, slots))
