@@ -40,14 +40,18 @@ class Simulation:
 
     def run(self, trace: Sequence[Arrival], seconds: float = math.inf) -> list[Served]:
         """How each request of the trace went, in the order in which they ended, those that ended within `seconds`."""
+        self.begin(trace)
+        self._clock.run(lambda: len(self._served) < len(trace) and self._clock.now < seconds)
+        return self._served
+
+    def begin(self, trace: Sequence[Arrival]) -> None:
+        """Idle replicas, and a trace that is still to come."""
         self._clock, self._served, self._turns = Clock(), list[Served](), count(1)
         self._order = FairOrder[Arrival](self.bounds.max_waiting, self.bounds.max_waiting_per_tenant)
         self._pool = [ModelledReplica(self.profile, self._clock, self._wake) for _ in range(self.replicas)]
         self._poll()
         for arrival in trace:
             self._clock.after(arrival.at_seconds, partial(self._arrive, arrival))
-        self._clock.run(lambda: len(self._served) < len(trace) and self._clock.now < seconds)
-        return self._served
 
     def _poll(self) -> None:
         for replica in self._pool:
@@ -57,21 +61,21 @@ class Simulation:
 
     def _arrive(self, arrival: Arrival) -> None:
         try:
-            self._order.push(_waiting(arrival), arrival)
+            self._order.push(waiting_of(arrival), arrival)
         except QueueFull:
             self._served.append(Served(arrival))
         self._wake()
 
     def _wake(self) -> None:
-        while (ticket := self._order.first()) and self._roomy(ticket.waiting):
+        while (ticket := self._order.first()) and self._roomy(ticket.waiting.kv_tokens):
             self._place(self._order.pop().value)
 
-    def _roomy(self, waiting: Waiting) -> list[ModelledReplica]:
-        return [one for one in self._pool if self.room.has_room(one.occupancy, waiting.kv_tokens)]
+    def _roomy(self, kv_tokens: int) -> list[ModelledReplica]:
+        return [one for one in self._pool if self.room.has_room(one.occupancy, kv_tokens)]
 
     def _place(self, arrival: Arrival) -> None:
         # as `router.replicas.Replica.load_key` has it
-        roomy = self._roomy(_waiting(arrival))
+        roomy = self._roomy(waiting_of(arrival).kv_tokens)
         replica = min(roomy, key=lambda one: (one.calls, one.tracker.resident_tokens, one.turn))
         replica.turn = next(self._turns)
         queued_seconds = self._clock.now - arrival.at_seconds
@@ -93,7 +97,8 @@ class Simulation:
         return replace(asked, hint_keep_ratio=1.0, slo=slo)
 
 
-def _waiting(arrival: Arrival) -> Waiting:
+def waiting_of(arrival: Arrival) -> Waiting:
+    """As the router's queue sees it."""
     tokens = arrival.prompt_tokens + arrival.new_tokens
     return Waiting(arrival.tenant.name, LIMITS.priority, LIMITS.weight, cost_tokens=tokens, kv_tokens=tokens)
 
