@@ -19,16 +19,12 @@ CAPPED = (
 
 @dataclass(frozen=True)
 class Placed:
-    """A request's budget on the replica that was picked; `generation` is that of the policies it came from.
-
-    `queued_seconds` is how long it waited for room; None where it is only explained.
-    """
+    """A request's budget on the replica that was picked; `generation` is that of the policies it came from."""
 
     tenant: str
     asked: BudgetRequest
     budget: Budget
     generation: int
-    queued_seconds: float | None = None
 
     @property
     def reasons(self) -> tuple[str, ...]:
@@ -72,13 +68,13 @@ def forwarded_request(
     forwarded = generation_pb2.GenerateRequest(
         request_id=call.request_id, model=request.model, sampling=request.sampling, directive=directive
     )
-    # filled in place, because a message that is passed in is copied
-    forwarded.token_ids.ids.extend(prompt_ids)
+    # filled in place, because a message that is passed in is copied; from a message it is a copy of bytes
+    forwarded.token_ids.ids.extend(request.token_ids.ids if call.text is None else prompt_ids)
     return forwarded
 
 
-def decision_message(placed: Placed) -> generation_pb2.BudgetDecision:
-    """The decision as the client sees it."""
+def decision_message(placed: Placed, queue_seconds: float | None = None) -> generation_pb2.BudgetDecision:
+    """The decision as the client sees it. One that is only explained has waited for nothing."""
     asked, budget = placed.asked, placed.budget
     return generation_pb2.BudgetDecision(
         tenant=placed.tenant,
@@ -87,7 +83,7 @@ def decision_message(placed: Placed) -> generation_pb2.BudgetDecision:
         rule=budget.rule,
         reasons=placed.reasons,
         policy_generation=placed.generation,
-        queue_time=None if placed.queued_seconds is None else to_duration(placed.queued_seconds),
+        queue_time=None if queue_seconds is None else to_duration(queue_seconds),
         **_predicted(asked, budget.tokens),
     )
 

@@ -87,7 +87,7 @@ class Dispatch:
                 async for response in responses:
                     self._note(trip, response, record)
                     if response.HasField("complete"):
-                        response.complete.decision.CopyFrom(decision_message(placed))
+                        response.complete.decision.CopyFrom(decision_message(placed, record.queue_seconds))
                     yield response
         finally:
             call.cancel()

@@ -108,7 +108,7 @@ class Generation:
             asked = replace(_asked(prepared), granted_kv_tokens=lease.granted_kv_tokens)
             placed = self._decide(prepared.tenant, asked, replica, prepared.wanted, record.queue_seconds)
             record.budget_tokens, record.budget_rule = placed.budget.tokens, placed.budget.rule
-            return replace(placed, queued_seconds=record.queue_seconds)
+            return placed
 
         return Job(prepared.request, prepared.call, prepared.prompt_ids, prepared.wanted, place, time_remaining)
 
@@ -135,8 +135,10 @@ class Generation:
         uncached = asked.prompt_tokens - matched
         if replica:
             view = replica.tracker.view(uncached)
-            # of the time to the first token a part is over
-            asked = replace(asked, replica=replace(view, ttft_seconds=view.ttft_seconds + waited_seconds))
+            if waited_seconds:
+                # of the time to the first token a part is over
+                view = replace(view, ttft_seconds=view.ttft_seconds + waited_seconds)
+            asked = replace(asked, replica=view)
         try:
             budget = kv_budget(asked, self._rules)
         except NoBudget as error:

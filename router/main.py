@@ -40,7 +40,7 @@ from router.tenants.build import build_tenants
 from router.tenants.feed import PolicyFeed
 from services.shared.health import Health
 from services.shared.interceptors import ErrorInterceptor, server_options
-from services.shared.lifecycle import background, listen, stop_event_on_signals, stop_gracefully
+from services.shared.lifecycle import background, keep_what_is_built, listen, stop_event_on_signals, stop_gracefully
 from services.shared.logs import configure_logs
 from services.shared.redis.options import RedisOptions
 from services.shared.settings import load_settings, refuse_start
@@ -85,6 +85,7 @@ async def serve(settings: RouterSettings, parts: Parts) -> int:
         tenant_budget_pb2_grpc.add_TenantBudgetServiceServicer_to_server(
             tenants.servicer(parts.callers, generation.explain), server
         )
+        keep_what_is_built()
         port = await listen(server, settings.host, settings.port)
         await health.alive()
         logger.info("listening", host=settings.host, port=port)

@@ -67,6 +67,8 @@ class FairOrder(Generic[T]):
 
     def first(self) -> Ticket[T] | None:
         """Who is next; None when none waits."""
+        if not self._total:
+            return None
         lanes = self._next()
         return lanes.first() if lanes else None
 
@@ -94,8 +96,8 @@ class FairOrder(Generic[T]):
 
     def _next(self) -> Lanes[T] | None:
         waiting = [lanes for lanes in self._classes.values() if lanes]
-        owed = [lanes for lanes in waiting[1:] if lanes.owed_tokens >= lanes.first().waiting.cost_tokens]
-        return (owed or waiting or [None])[0]
+        owed = [lanes for lanes in waiting[1:] if lanes.owed_tokens >= max(1, lanes.first().waiting.cost_tokens)]
+        return next(iter(owed or waiting), None)
 
     def _settle(self, served: Waiting) -> None:
         own = self._classes[served.priority]

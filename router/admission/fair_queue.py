@@ -69,6 +69,8 @@ class FairQueue:
             return 0.0
         self._check_deadline(waiting, seconds_left)
         began, turn = self._clock(), self._enter(waiting)
+        # it may go before the one that there was no room for
+        self.wake()
         try:
             async with asyncio.timeout(seconds_left):
                 await turn.value

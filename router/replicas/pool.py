@@ -104,9 +104,13 @@ class ReplicaPool:
 
     def has_room(self, kv_tokens: int) -> bool:
         """Whether a request of so many KV tokens can start now; also when `pick` would refuse it, so that it does."""
-        usable = [replica for replica in self._replicas if replica.usable]
-        rule = self._settings.room
-        return not usable or any(rule.has_room(replica.occupancy, kv_tokens) for replica in usable)
+        some = False
+        for replica in self._replicas:
+            if replica.usable:
+                some = True
+                if self._settings.room.has_room(replica.occupancy, kv_tokens):
+                    return True
+        return not some
 
     def likely(self, wanted: Wanted) -> Replica | None:
         """The replica that a request would get now; None when none can take one."""

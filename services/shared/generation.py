@@ -6,7 +6,16 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from google.protobuf.message import Message
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SkipValidation,
+    StringConstraints,
+    ValidationError,
+)
 
 from protos.generation.v1 import generation_pb2
 from services.shared.errors import InvalidArgument, NotFound, Violation
@@ -55,6 +64,16 @@ def _seconds(value: Any) -> Any:
 Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0, le=MAX_SLO_SECONDS)]
 
 
+def _some(ids: tuple[int, ...]) -> tuple[int, ...]:
+    if not ids:
+        raise ValueError("is empty; send at least one token")
+    return ids
+
+
+# thousands, and uint32s by protobuf already
+TokenIds = Annotated[SkipValidation[tuple[int, ...] | None], AfterValidator(_some)]
+
+
 class SloHint(_Checked):
     """How fast the client would like its answer, in seconds; None is the tenant's."""
 
@@ -82,7 +101,7 @@ class GenerateCall(_Checked):
     request_id: str = Field(default_factory=lambda: uuid.uuid4().hex, pattern=r"^[A-Za-z0-9._-]{1,128}$")
     model: str = ""
     text: str | None = Field(None, min_length=1)
-    token_ids: tuple[int, ...] | None = Field(None, min_length=1)
+    token_ids: TokenIds = None
     sampling: Sampling = Sampling()
     kv: Hint = Hint()
     directive: Directive | None = None
@@ -103,7 +122,7 @@ def parse_generate(request: generation_pb2.GenerateRequest) -> GenerateCall:
     """The request as a `GenerateCall`. Raises InvalidArgument naming every wrong field."""
     fields = _set_fields(request)
     if "token_ids" in fields:
-        fields["token_ids"] = fields["token_ids"].get("ids", [])
+        fields["token_ids"] = tuple(fields["token_ids"].get("ids", ()))
     elif "text" not in fields:
         raise InvalidArgument(Violation("prompt", "is missing; set text or token_ids"))
     try:
@@ -156,7 +175,8 @@ def _set_fields(message: Message) -> dict[str, Any]:
 def _plain(value: Any) -> Any:
     if isinstance(value, Message):
         return _set_fields(value)
-    return value if isinstance(value, str | bytes | int | float) else list(value)
+    # a slice of a repeated field is a list, and faster than `list`
+    return value if isinstance(value, str | bytes | int | float) else value[:]
 
 
 def _violation(error: Any) -> Violation:

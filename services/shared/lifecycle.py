@@ -1,6 +1,7 @@
 """How a server process starts and stops."""
 
 import asyncio
+import gc
 import signal
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, suppress
@@ -35,6 +36,12 @@ async def listen(server: grpc.aio.Server, host: str, port: int) -> int:
         raise SystemExit(f"cannot listen on {address}; choose another host or port") from error
     await server.start()
     return bound
+
+
+def keep_what_is_built() -> None:
+    """What exists now lives as long as the process: looking at all of it again would halt requests for 50 ms."""
+    gc.collect()
+    gc.freeze()
 
 
 def to_address(host: str, port: int) -> str:

@@ -49,7 +49,7 @@ async def refused(client: Client, tenant: str, sentence: str) -> grpc.aio.AioRpc
 
 async def test_a_tenant_that_floods_does_not_hold_up_another_one_of_the_same_weight(start):
     router, _ = start(tokens_per_second=200)
-    done = Counter()
+    done = Counter[str]()
 
     async def serve(client: Client, tenant: str) -> float:
         responses = await rest(call_of(client, tenant))

@@ -83,6 +83,7 @@ def _specs(fleet: FleetSpec, model_path: Path) -> list[ServerSpec]:
     *ports, router_port = free_ports(RUNTIMES + 1)
     common = {
         "RUNTIME_BACKEND": "fake",
+        # four of them would want the same port
         "RUNTIME_METRICS_PORT": "",
         "RUNTIME_SCORER_TARGET": "127.0.0.1:1",
         "RUNTIME_MODEL_PATH": model_path,

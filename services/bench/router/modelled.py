@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import count
 
 from router.budgets.base import Budget
+from router.latency.room import Occupancy
 from router.latency.tracker import Answered, ReplicaTracker, Sent, Trip
 from services.bench.router.metrics import Served
 from services.bench.router.profile import EngineProfile
@@ -43,6 +44,7 @@ class Job:
     arrival: Arrival
     budget: Budget
     came: float
+    queued_seconds: float
     done: Callable[[Served], None]
     trip: Trip
     first_at: float = 0.0
@@ -58,17 +60,19 @@ class Job:
         """How it went."""
         behind = self.arrival.new_tokens - 1
         tpot = (now - self.first_at) / behind if behind else None
-        ttft = self.first_at - self.came
+        ttft = self.queued_seconds + self.first_at - self.came
         return Served(self.arrival, self.budget.tokens, self.budget.rule, ttft, tpot)
 
 
 class ModelledReplica:
     """As the fake engine: first come, first served into the slots; prefill one by one, before any step of decoding."""
 
-    def __init__(self, profile: EngineProfile, clock: Clock) -> None:
+    def __init__(self, profile: EngineProfile, clock: Clock, freed: Callable[[], None] = lambda: None) -> None:
+        """`freed` is told when a request has given slots back."""
         self.tracker = ReplicaTracker(clock=clock.time)
         self.calls = 0
         self.turn = 0
+        self._freed = freed
         self._profile = profile
         self._clock = clock
         self._waiting: deque[Job] = deque()
@@ -81,15 +85,22 @@ class ModelledReplica:
     def free_slots(self) -> int:
         return self._profile.total_slots - sum(job.slots for job in self._running)
 
+    @property
+    def occupancy(self) -> Occupancy:
+        """By which it is told whether it has room."""
+        return Occupancy(self.calls, self._profile.max_running, self.tracker.slots, self._profile.total_slots)
+
     def report(self) -> None:
         """What the router's poll reads."""
         self.tracker.reported(self._profile.total_slots, self.free_slots, len(self._waiting))
 
-    def send(self, arrival: Arrival, budget: Budget, done: Callable[[Served], None]) -> None:
-        """Take a request."""
+    def send(
+        self, arrival: Arrival, budget: Budget, done: Callable[[Served], None], queued_seconds: float = 0.0
+    ) -> None:
+        """Take a request, which has waited in the router for so long."""
         self.calls += 1
         trip = self.tracker.send(Sent(arrival.prompt_tokens, budget.tokens, arrival.new_tokens))
-        self._waiting.append(Job(arrival, budget, self._clock.now, done, trip))
+        self._waiting.append(Job(arrival, budget, self._clock.now, queued_seconds, done, trip))
         self._go_on()
 
     def _go_on(self) -> None:
@@ -119,6 +130,7 @@ class ModelledReplica:
         self._token(job)
         self._busy = False
         self._go_on()
+        self._freed()
 
     def _stepped(self) -> None:
         for job in list(self._batch):
@@ -136,3 +148,4 @@ class ModelledReplica:
         self._running.remove(job)
         job.trip.end(Answered(job.tokens, 0, job.first_at - job.came))
         job.done(job.served(self._clock.now))
+        self._freed()

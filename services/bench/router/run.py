@@ -19,7 +19,7 @@ from rich.progress import (
 
 from services.bench.router import overhead
 from services.bench.router.client import Build, replay, with_fixed, with_slo
-from services.bench.router.fairness import FLOOD_FACTOR, flood_trace, measure_fairness
+from services.bench.router.fairness import flood_trace, measure_fairness, simulate_fairness
 from services.bench.router.fleet import Fleet, FleetSpec, local_fleets
 from services.bench.router.metrics import Served
 from services.bench.router.overhead import measure_overhead
@@ -31,8 +31,8 @@ from services.local.settings import LocalSettings
 
 T = TypeVar("T")
 TICK_SECONDS = 0.25
-# of each calm tenant, beside one that sends ten times as many; more in all than the replicas can serve
-FLOOD_PER_SECOND = 4.0
+# long beside an answer, of which some are on their way at the end
+FLOOD_FACTOR = 2.0
 # an answer of many steps sends few messages, so that the processes measured share the cores with little else
 TRACE_VARIABLES = {"RUNTIME_COALESCE_SECONDS": "0.1", "ROUTER_TRUSTED_NETWORKS": "127.0.0.0/8"}
 
@@ -60,9 +60,7 @@ async def _measure(plan: Plan, modelled: Fleet, fast: Fleet, budget_tokens: int,
         (SLO, REAL): await _replay("SLO rule", modelled, trace, with_slo(), console),
         (FIXED, REAL): await _replay("fixed budget", modelled, trace, with_fixed(budget_tokens), console),
     }
-    # as many requests as the flood needs for the time
-    requests = max(2, int(FLOOD_PER_SECOND * (2 + FLOOD_FACTOR) * plan.seconds))
-    flood = flood_trace(requests, plan.seed, FLOOD_PER_SECOND)
+    flood = flood_trace(FLOOD_FACTOR * plan.seconds, plan.seed)
     with _progress("one tenant floods", flood[-1].at_seconds, console) as advance:
         fairness = await _ticking(measure_fairness(modelled.router, flood), advance)
     modelled.check()
@@ -70,7 +68,7 @@ async def _measure(plan: Plan, modelled: Fleet, fast: Fleet, budget_tokens: int,
     with _progress("what the router adds", 2 * plan.seconds, console) as advance:
         costs = await _ticking(measure_overhead(fast, plan.seconds), advance)
     fast.check()
-    return Results(real, fairness, costs)
+    return Results(real, fairness, simulate_fairness(plan.profile, flood), costs)
 
 
 async def _replay(title: str, fleet: Fleet, trace: Sequence[Arrival], build: Build, console: Console) -> list[Served]:

@@ -1,8 +1,12 @@
 """Modelled replicas take what their profile says, and the SLO rule before them meets what a fixed budget misses."""
 
+from dataclasses import replace
+
 import pytest
 
+from router.admission.fair_queue import QueueSettings
 from router.budgets.base import Budget
+from services.bench.router.fairness import flood_trace, judge, simulate_fairness
 from services.bench.router.metrics import Served, attainment
 from services.bench.router.modelled import Clock, ModelledReplica
 from services.bench.router.plan import Plan
@@ -56,6 +60,36 @@ def test_what_does_not_fit_waits_until_the_budget_of_another_one_frees_its_slots
 def test_the_same_trace_goes_the_same_way():
     trace = PLAN.trace()[:200]
     assert Simulation(PLAN.profile).run(trace) == Simulation(PLAN.profile).run(trace)
+
+
+def test_equal_tenants_get_equal_shares_although_one_floods():
+    found = simulate_fairness(PLAN.profile, flood_trace(40.0, PLAN.seed))
+    assert found.asked_tokens["flood"] > sum(found.served_tokens.values())
+    assert found.jain >= 0.95
+
+
+def test_in_the_order_of_their_arrival_a_flood_takes_what_it_asks_for():
+    flood = flood_trace(40.0, PLAN.seed)
+    # as one tenant nobody goes before another
+    as_one = [replace(arrival, tenant=TENANT) for arrival in flood]
+    served = Simulation(PLAN.profile, fixed_tokens=1024).run(as_one, flood[-1].at_seconds)
+    names = {arrival.at_seconds: arrival.tenant for arrival in flood}
+    by_tenant = [replace(one, arrival=replace(one.arrival, tenant=names[one.arrival.at_seconds])) for one in served]
+    assert judge(flood, by_tenant).jain < 0.9
+
+
+def test_what_waits_for_room_counts_in_the_time_to_its_first_token():
+    trace = [Arrival(0.0, TENANT, 1000, 11) for _ in range(20)]
+    served = Simulation(PROFILE, replicas=1, fixed_tokens=1000).run(trace)
+    assert len(served) == 20 and max(times(one)[0] for one in served) >= 20.0
+
+
+def test_a_full_queue_refuses():
+    bounds = QueueSettings(max_waiting=5, max_waiting_per_tenant=5)
+    trace = [Arrival(0.0, TENANT, 1000, 11) for _ in range(20)]
+    served = Simulation(PROFILE, replicas=1, fixed_tokens=1000, bounds=bounds).run(trace)
+    # eight run and one is sent ahead
+    assert [one.ttft_seconds for one in served].count(None) == 20 - 9 - 5
 
 
 def test_the_rule_meets_the_slo_where_a_fixed_budget_with_the_same_memory_does_not():

@@ -52,6 +52,8 @@ class ScriptedRuntime:
     report: runtime_pb2.GetLoadResponse = field(default_factory=runtime_pb2.GetLoadResponse)
     error: grpc.StatusCode | None = None
     broken: bool = False
+    # happens while a report is on its way
+    on_load: Callable[[], object] = lambda: None
 
     def connected(self) -> bool:
         return not self.broken
@@ -62,6 +64,7 @@ class ScriptedRuntime:
     async def load(self) -> runtime_pb2.GetLoadResponse:
         if self.error:
             raise failure(self.error)
+        self.on_load()
         return self.report
 
     def generate(self, request: generation_pb2.GenerateRequest, timeout_seconds: float | None) -> Stream:
@@ -123,6 +126,45 @@ async def test_among_equally_busy_replicas_the_one_with_more_free_memory_wins(tw
     two.runtimes[1].report.MergeFrom(runtime_pb2.GetLoadResponse(total_slots=100, free_slots=50))
     await two.refresh()
     assert two.picks(2) == ["b:1", "b:1"]
+
+
+async def test_a_call_that_ends_while_a_report_is_on_its_way_is_nobody_elses(two):
+    stream = two.replicas[0].generate(REQUEST, None)
+    two.runtimes[0].report.in_flight = 1
+    two.runtimes[0].on_load = stream.cancel
+    await two.refresh()
+    assert two.replicas[0].occupancy.calls == 0
+
+
+async def test_there_is_room_while_one_replica_has_some_and_that_one_is_picked(two):
+    for runtime in two.runtimes:
+        runtime.report.MergeFrom(runtime_pb2.GetLoadResponse(max_running_requests=2, total_slots=100, free_slots=100))
+    two.runtimes[1].report.in_flight = 2
+    await two.refresh()
+    assert two.pool.has_room(50)
+    for _ in range(3):
+        two.replicas[0].generate(REQUEST, None)
+    # two run at once, and one is sent ahead
+    assert (two.pool.has_room(50), two.picks(1)) == (True, ["b:1"])
+    two.replicas[1].generate(REQUEST, None)
+    assert not two.pool.has_room(50)
+    two.runtimes[0].broken = True
+    assert not two.pool.has_room(50)
+
+
+async def test_with_no_replica_left_nobody_waits_for_room(two):
+    for runtime in two.runtimes:
+        runtime.broken = True
+    assert two.pool.has_room(50)
+
+
+async def test_whoever_waits_for_room_hears_when_a_call_has_ended_or_failed(two):
+    woken = []
+    two.pool.on_room(lambda: woken.append(two.replicas[0].calls))
+    two.replicas[0].generate(REQUEST, None).cancel()
+    assert woken == [0]
+    two.pool.failed(two.replicas[0], failure(grpc.StatusCode.UNAVAILABLE))
+    assert len(woken) == 2
 
 
 @pytest.mark.parametrize(

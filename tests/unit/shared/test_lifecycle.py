@@ -1,6 +1,7 @@
 """A server refuses first, lets calls finish, and does not wait for callers who only watch."""
 
 import asyncio
+import gc
 import os
 import signal
 import time
@@ -11,7 +12,7 @@ import structlog
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from services.shared.health import NOT_SERVING, SERVING, Health
-from services.shared.lifecycle import background, listen, stop_event_on_signals, stop_gracefully
+from services.shared.lifecycle import background, keep_what_is_built, listen, stop_event_on_signals, stop_gracefully
 
 NAME = "test.Service"
 
@@ -104,3 +105,16 @@ async def test_background_failure_is_logged_when_it_happens():
         async with background(fail()) as task:
             await asyncio.wait([task])
             assert [(line["event"], str(line["exc_info"])) for line in logs] == [("background task failed", "broken")]
+
+
+def test_the_garbage_collector_leaves_alone_what_is_built_and_finds_what_comes_later():
+    built: list[object] = []
+    built.append(built)
+    keep_what_is_built()
+    try:
+        assert not any(found is built for found in gc.get_objects())
+        later: list[object] = []
+        later.append(later)
+        assert any(found is later for found in gc.get_objects())
+    finally:
+        gc.unfreeze()

@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from router.admission.fair_queue import QUEUE_FULL, FairQueue, QueueSettings
@@ -49,13 +49,13 @@ class Replica:
         self.queue.wake()
 
 
-async def started(*works) -> list[asyncio.Task]:
+async def started(*works) -> list[asyncio.Task[float]]:
     tasks = [asyncio.ensure_future(work) for work in works]
     await asyncio.sleep(0)
     return tasks
 
 
-async def end(tasks: list[asyncio.Task]) -> None:
+async def end(tasks: list[asyncio.Task[float]]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
@@ -113,6 +113,16 @@ async def test_small_requests_do_not_overtake_a_large_one_that_has_no_room():
     until.set()
     await asyncio.gather(*tasks)
     assert [waiting.tenant for waiting in replica.served] == ["a", "large", "small"]
+
+
+async def test_one_of_a_higher_class_that_has_room_goes_before_one_that_has_none():
+    replica = Replica(5)
+    large, urgent = await started(
+        replica.serve(ONE), replica.serve(replace(ONE, priority=Priority.INTERACTIVE, kv_tokens=5))
+    )
+    assert await urgent == 0.0
+    assert len(replica.queue) == 1
+    await end([large])
 
 
 async def test_when_a_large_one_leaves_those_behind_it_go_on():
@@ -243,6 +253,7 @@ async def test_ten_thousand_wait_and_all_are_served():
 STEPS = st.lists(st.tuples(st.sampled_from(["come", "cancel", "end", "tick"]), st.integers(0, 30)), max_size=60)
 
 
+@settings(deadline=None)
 @given(STEPS, st.integers(0, 40))
 def test_whoever_leaves_when_no_place_is_lost_or_given_twice(steps, slots):
     asyncio.run(walk(steps, slots))
