@@ -12,6 +12,7 @@ from router.tenants.inheritance import BUILTIN, effective, matching_rule, resour
 from router.tenants.messages import budget_message, limits_message, to_policy
 from router.tenants.policy import ModelRule, TenantPolicy
 from router.tenants.store import StoredPolicy
+from services.shared.durations import to_duration, to_seconds
 from tests.unit.router.tenants.policies import plain, policies
 
 models = st.sampled_from(["llama-3", "llama-31", "qwen", "other"])
@@ -75,7 +76,7 @@ def test_the_exact_name_of_a_model_beats_the_longest_prefix():
 def _rounded(policy: TenantPolicy) -> TenantPolicy:
     def limits(found):
         times = {name: getattr(found, name) for name in ("ttft_seconds", "tpot_seconds")}
-        return found.model_copy(update={name: time and round(time, 6) for name, time in times.items()})
+        return found.model_copy(update={name: time and to_seconds(to_duration(time)) for name, time in times.items()})
 
     rules = tuple(rule.model_copy(update={"limits": limits(rule.limits)}) for rule in policy.model_rules)
     return TenantPolicy(limits=limits(policy.limits), model_rules=rules)
