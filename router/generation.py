@@ -18,7 +18,7 @@ from router.identity import Caller
 from router.in_flight import InFlight
 from router.latency.tracker import Answered, Sent, Trip
 from router.replicas import Replica, ReplicaPool
-from router.request_log import RequestRecord
+from router.request_record import RequestRecord
 from router.tenants.inheritance import Effective
 from services.shared.durations import to_seconds
 from services.shared.errors import InvalidArgument, PermissionDenied, ResourceExhausted, Violation
@@ -81,7 +81,6 @@ class Generation:
             prepared = await self._prepare(request, caller, record)
             replica = self._pool.pick()
             placed = self._place(prepared, replica.tracker.view(len(prepared.prompt_ids)), record)
-            record.target = replica.target
             async with aclosing(self._stream(replica, prepared, placed, time_remaining, record)) as responses:
                 async for response in responses:
                     yield response
@@ -112,8 +111,9 @@ class Generation:
         if request.HasField("directive"):
             raise InvalidArgument(Violation("directive", "is for the router to set; leave it out, and use kv instead"))
         call = parse_generate(request)
-        record.request_id = call.request_id
+        record.request_id, record.adapter = call.request_id, call.kv.adapter
         fits = self._pool.limits()
+        record.model = fits.model
         limits = self._policies.effective(caller.tenant, fits.model).limits
         _check_alias(call.kv.adapter, caller.tenant, limits)
         prompt_ids = await self._prompt_ids(call, record)
@@ -125,7 +125,7 @@ class Generation:
         call, prompt_tokens = prepared.call, len(prepared.prompt_ids)
         new_tokens = call.sampling.max_new_tokens
         placed = self._decide(call.kv, call.slo, prepared.tenant, prepared.limits, prompt_tokens, new_tokens, view)
-        record.budget_tokens, record.budget_rule = placed.budget.tokens, placed.budget.rule
+        record.placed = placed
         return placed
 
     def _decide(
@@ -151,7 +151,7 @@ class Generation:
         began = time.monotonic()
         # a long text takes a while, in which other streams go on
         ids = await asyncio.to_thread(self._tokenizer.encode, call.text)
-        record.tokenizing_seconds = time.monotonic() - began
+        record.tokenized(began)
         return ids
 
     async def _stream(
@@ -163,22 +163,26 @@ class Generation:
         record: RequestRecord,
     ) -> AsyncGenerator[generation_pb2.GenerateResponse, None]:
         forwarded = forwarded_request(prepared.request, prepared.call, prepared.prompt_ids, placed)
-        record.forwarded()
-        stream = replica.generate(forwarded, time_remaining())
+        attempt, status = record.attempt(replica.target), "CANCELLED"
+        stream = replica.generate(forwarded, time_remaining(), attempt.headers)
         new_tokens = prepared.call.sampling.max_new_tokens
         trip = replica.tracker.send(Sent(len(prepared.prompt_ids), placed.budget.tokens, new_tokens))
         try:
             async for response in stream:
                 _note(trip, response)
+                record.received(response)
                 if response.HasField("complete"):
                     response.complete.decision.CopyFrom(decision_message(placed))
                 yield response
+            status = "OK"
         except grpc.aio.AioRpcError as error:
+            status = error.code().name
             self._pool.failed(replica, error)
             raise
         finally:
             stream.cancel()
             trip.end()
+            attempt.end(status)
 
 
 def _note(trip: Trip, response: generation_pb2.GenerateResponse) -> None:

@@ -9,10 +9,12 @@ import structlog
 
 from protos.generation.v1 import generation_pb2
 from protos.runtime.v1 import runtime_pb2
+from router.latency.model import LatencyModel
 from router.latency.tracker import ReplicaTracker
 from router.runtime_client import ResponseStream, Runtime
 from services.shared.errors import Unavailable
 from services.shared.generation import ModelLimits
+from services.shared.tracing.context import Headers
 
 # the aliases of its adapters change while it serves
 MODEL_SECONDS = 5.0
@@ -34,18 +36,23 @@ class Replica:
         self.objection = "not known yet"
         self._told_at = 0.0
         self._others = 0
-        self._used_ratio = 0.0
+        self.used_ratio = 0.0
 
     @property
     def usable(self) -> bool:
         return not self.objection and self.runtime.connected()
+
+    @property
+    def latency(self) -> LatencyModel:
+        """What was learned of its speed."""
+        return self.tracker.model
 
     def load_key(self) -> tuple[int, float, int]:
         """What the choice goes by, the smallest first: calls in flight, used share of the KV pool, last turn.
 
         Calls in flight are this router's own, known exactly, and those of others as of the runtime's last report.
         """
-        return self.calls + self._others, self._used_ratio, self.turn
+        return self.calls + self._others, self.used_ratio, self.turn
 
     async def ask(self) -> runtime_pb2.GetLoadResponse:
         """The runtime's load, and on the way what it says of its model, now and then. Raises AioRpcError."""
@@ -54,13 +61,15 @@ class Replica:
             self._told_at = time.monotonic()
         load = await self.runtime.load()
         self._others = max(0, load.in_flight - self.calls)
-        self._used_ratio = 1 - load.free_slots / load.total_slots if load.total_slots else 0.0
+        self.used_ratio = 1 - load.free_slots / load.total_slots if load.total_slots else 0.0
         self.tracker.reported(load.total_slots, load.free_slots, load.queued_requests)
         return load
 
-    def generate(self, request: generation_pb2.GenerateRequest, timeout_seconds: float | None) -> ResponseStream:
+    def generate(
+        self, request: generation_pb2.GenerateRequest, timeout_seconds: float | None, headers: Headers = ()
+    ) -> ResponseStream:
         """The stream of answers; it counts as a call in flight until it is over, however that comes about."""
-        stream = self.runtime.generate(request, timeout_seconds)
+        stream = self.runtime.generate(request, timeout_seconds, headers)
         self.calls += 1
         stream.add_done_callback(self._ended)
         return stream
@@ -78,6 +87,10 @@ class ReplicaPool:
         self._model: runtime_pb2.GetModelInfoResponse | None = None
         self._turns = 0
         self._changed = asyncio.Event()
+
+    @property
+    def replicas(self) -> Sequence[Replica]:
+        return self._replicas
 
     @property
     def usable(self) -> bool:

@@ -15,6 +15,7 @@ from protos.generation.v1 import generation_pb2
 from protos.runtime.v1 import runtime_pb2
 from router.replicas import Replica, ReplicaPool
 from services.shared.errors import Unavailable
+from services.shared.tracing.context import Headers
 
 MODEL = runtime_pb2.GetModelInfoResponse(
     model="tiny", fingerprint="f1", context_tokens=4096, vocab_size=1000, policies=["full", "window"]
@@ -61,7 +62,9 @@ class ScriptedRuntime:
             raise failure(self.error)
         return self.report
 
-    def generate(self, request: generation_pb2.GenerateRequest, timeout_seconds: float | None) -> Stream:
+    def generate(
+        self, request: generation_pb2.GenerateRequest, timeout_seconds: float | None, headers: Headers
+    ) -> Stream:
         return Stream()
 
 
