@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from services.shared.settings import OptionalPort
+
 TARGET = re.compile(r"\S+:\d{1,5}")
 
 
@@ -18,6 +20,12 @@ class RouterSettings(BaseSettings):
 
     host: str = Field("127.0.0.1", description="address to listen on")
     port: int = Field(50050, ge=0, le=65535, description="gRPC port; 0 picks a free one")
+    metrics_port: OptionalPort = Field(
+        9050, description="HTTP port of /metrics, for Prometheus; 0 picks a free one, empty serves none"
+    )
+    metrics_max_tenants: int = Field(
+        100, ge=0, description="tenants with a label of their own in metrics; the others are counted together"
+    )
     targets: Annotated[tuple[str, ...], NoDecode] = Field(description="host:port of each runtime, with commas between")
     model_path: Path = Field(description="folder with the tokenizer.json of the model that the runtimes serve")
     keep_ratio: float = Field(0.25, gt=0, le=1, description="share of a prompt that is kept when nothing else is asked")
