@@ -151,7 +151,7 @@ class Generation:
         began = time.monotonic()
         # a long text takes a while, in which other streams go on
         ids = await asyncio.to_thread(self._tokenizer.encode, call.text)
-        record.tokenized(began)
+        record.tokenized(time.monotonic() - began)
         return ids
 
     async def _stream(

@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-import grpc
 from google.rpc import code_pb2
 from opentelemetry.trace import INVALID_SPAN, NoOpTracer, Span, SpanKind, Tracer
 
@@ -13,7 +12,6 @@ from protos.generation.v1 import generation_pb2
 from router.attempt import Attempt
 from router.budgets.base import NoBudget
 from router.decisions import Placed
-from services.shared.call_facts import call_status
 from services.shared.errors import ServiceError
 from services.shared.tracing.context import child_of, parent_of, trace_id_of
 
@@ -103,13 +101,15 @@ class RequestRecord:
         """KV that the request holds on its runtime once it is prefilled, room for its answer included."""
         return self.placed.budget.tokens + self.placed.asked.new_tokens if self.placed and self.attempts else 0
 
-    def tokenized(self, began: float) -> None:
-        """The prompt was counted, from this moment to now."""
-        self.tokenizing_seconds += self._spent("tokenize", began)
+    def tokenized(self, seconds: float) -> None:
+        """Its prompt has been turned into tokens, which took so long."""
+        self.tokenizing_seconds += seconds
+        self._spent("tokenize", seconds)
 
-    def queued(self, began: float) -> None:
-        """The request waited for its turn, from this moment to now."""
-        self.queue_seconds += self._spent("queue", began)
+    def queued(self, seconds: float) -> None:
+        """It has its turn, after so long."""
+        self.queue_seconds += seconds
+        self._spent("queue", seconds)
 
     def attempt(self, target: str) -> Attempt:
         """The request goes to this runtime now."""
@@ -139,14 +139,9 @@ class RequestRecord:
             for observer in self.observers:
                 observer.finished(self)
 
-    def write(self, context: grpc.aio.ServicerContext) -> None:
-        """The gRPC call is over; for a callback at its end, when its status is known."""
-        self.finish(call_status(context, self.answered))
-
-    def _spent(self, name: str, began: float) -> float:
+    def _spent(self, name: str, seconds: float) -> None:
         ended = time.monotonic()
-        self.stages.append(Stage(name, began, ended))
-        return ended - began
+        self.stages.append(Stage(name, ended - seconds, ended))
 
 
 class Requests:

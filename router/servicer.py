@@ -10,7 +10,7 @@ from router.generation import Generation
 from router.identity import CallerResolver
 from router.request_record import Requests
 from router.runtime_client import client_status
-from services.shared.call_facts import call_headers
+from services.shared.call_facts import call_headers, call_status
 from services.shared.errors import ServiceError
 
 
@@ -27,7 +27,7 @@ class GenerationServicer(generation_pb2_grpc.GenerationServiceServicer):
     ) -> AsyncIterator[generation_pb2.GenerateResponse]:
         headers = call_headers(context)
         record = self._requests.start(headers)
-        context.add_done_callback(record.write)
+        context.add_done_callback(lambda ended: record.finish(call_status(ended, record.answered)))
         try:
             caller = self._callers.resolve(headers, context.peer())
             answer = self._generation.respond(request, caller, context.time_remaining, record)

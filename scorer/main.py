@@ -8,6 +8,7 @@ from tempfile import TemporaryDirectory
 
 import grpc
 import structlog
+from opentelemetry.trace import Tracer
 from prometheus_client import CollectorRegistry
 
 from protos.scorer.v1 import (
@@ -36,6 +37,8 @@ from services.shared.logs import configure_logs
 from services.shared.metrics import LoopCollector, metrics_served
 from services.shared.redis.options import RedisOptions
 from services.shared.settings import load_settings, refuse_start
+from services.shared.tracing.sending import traces_sent
+from services.shared.tracing.settings import TracingSettings
 
 logger = structlog.get_logger()
 
@@ -44,10 +47,12 @@ SERVICES = tuple(
     for file in (scoring_config_pb2, adapter_feed_pb2)
     for service in file.DESCRIPTOR.services_by_name.values()
 )
+# of the process, in traces
+SERVICE = "lookaheadkv-scorer"
 (REGISTRY,) = (service.full_name for service in adapter_registry_pb2.DESCRIPTOR.services_by_name.values())
 
 
-async def serve(settings: ScorerSettings) -> None:
+async def serve(settings: ScorerSettings, tracing: TracingSettings) -> None:
     """Serve until a signal. Raises ConfigError when the file cannot be used at the start."""
     stop = stop_event_on_signals()
     source = ConfigSource(settings.config_path)
@@ -60,7 +65,8 @@ async def serve(settings: ScorerSettings) -> None:
     scoring_config_pb2_grpc.add_ScoringConfigServiceServicer_to_server(ScoringConfigServicer(source), server)
     adapter_registry_pb2_grpc.add_AdapterRegistryServiceServicer_to_server(AdapterRegistryServicer(adapters), server)
     async with AsyncExitStack() as stack:
-        cache = adapter_cache(settings, stack)
+        tracer = await stack.enter_async_context(traces_sent(tracing, SERVICE))
+        cache = adapter_cache(settings, stack, tracer)
         feeds = AdapterFeeds(adapters, cache, settings.main_adapter, settings.adapter_poll_seconds)
         adapter_feed_pb2_grpc.add_AdapterFeedServiceServicer_to_server(AdapterFeedServicer(adapters, feeds), server)
         stack.push_async_callback(feeds.close)
@@ -94,10 +100,10 @@ def scorer_metrics(
     return registry
 
 
-def adapter_cache(settings: ScorerSettings, stack: AsyncExitStack) -> AdapterCache:
+def adapter_cache(settings: ScorerSettings, stack: AsyncExitStack, tracer: Tracer) -> AdapterCache:
     """Where fetched adapters lie; a folder that nobody named lasts as long as `stack`."""
     root = settings.adapter_cache_path or Path(stack.enter_context(TemporaryDirectory(prefix="lookaheadkv-adapters-")))
-    return AdapterCache(root, settings.adapter_cache_bytes)
+    return AdapterCache(root, settings.adapter_cache_bytes, tracer)
 
 
 def redis_options(settings: ScorerSettings) -> RedisOptions | None:
@@ -116,7 +122,7 @@ def main() -> None:
     settings = load_settings(ScorerSettings)
     configure_logs(settings.log_level)
     try:
-        asyncio.run(serve(settings))
+        asyncio.run(serve(settings, load_settings(TracingSettings)))
     except ConfigError as error:
         refuse_start(f"SCORER_CONFIG_PATH: {error}")
 

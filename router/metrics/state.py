@@ -67,10 +67,14 @@ def replica_metrics(replicas: Callable[[], Iterable[ReplicaState]]) -> Iterator[
 def policy_metrics(policies: PolicyState) -> Iterator[Metric]:
     """Of the policies that requests are decided by."""
     values = (
-        ("policy_generation", "Of the tenants' budgets that requests are decided by.", policies.generation),
-        ("policy_age_seconds", "Since the store last confirmed them; 0 without a store.", policies.age_seconds),
-        ("policies_stale", "1 when that was too long ago, or there are none yet.", not policies.fresh),
-        ("policies_damaged", "1 when they are not the store's newest, or some cannot be read.", bool(policies.problem)),
+        ("policy_generation", "The state of the tenants' budgets that requests are decided by.", policies.generation),
+        (
+            "policy_age_seconds",
+            "Since the store last said that it is the newest; 0 without a store.",
+            policies.age_seconds,
+        ),
+        ("policies_stale", "1 when that was too long ago, or there is no state yet.", not policies.fresh),
+        ("policy_problem", "1 while the store is away, or has a policy that cannot be read.", bool(policies.problem)),
     )
     for name, meaning, value in values:
         family = _gauge(name, meaning)

@@ -4,12 +4,12 @@ import asyncio
 import hashlib
 import os
 import shutil
-from collections.abc import Coroutine, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import structlog
+from opentelemetry.trace import NoOpTracer, Tracer
 
 from scorer.adapters.bundle import verify_numbers
 from scorer.adapters.config import AdapterConfig
@@ -40,12 +40,13 @@ class CachedAdapter:
 class AdapterCache:
     """The folders below `root`, which no other process writes to."""
 
-    def __init__(self, root: Path, max_bytes: int) -> None:
+    def __init__(self, root: Path, max_bytes: int, tracer: Tracer | None = None) -> None:
         self.max_bytes = max_bytes
         # since the start
         self.fetched = 0
         self.failed = 0
         self._root = root
+        self._tracer = tracer or NoOpTracer()
         self._checked: set[Path] = set()
         self._pinned: dict[str, frozenset[Path]] = {}
         self._one_at_a_time = asyncio.Lock()
@@ -67,18 +68,20 @@ class AdapterCache:
         folder = self._root / folder_name(upload)
         async with self._one_at_a_time:
             if not await asyncio.to_thread(self._has, folder, upload):
-                await self._count(self._fetch(store, upload, folder))
+                await self._watched(store, upload, folder)
             self._checked.add(folder)
             await asyncio.to_thread(os.utime, folder)
         weights, config = upload.manifest.files.weights, AdapterConfig.from_json(upload.config)
         return CachedAdapter(version, folder, weights.sha256, weights.size_bytes, config.lookahead_tokens)
 
-    async def _count(self, fetch: Coroutine[Any, Any, None]) -> None:
-        try:
-            await fetch
-        except Exception:
-            self.failed += 1
-            raise
+    async def _watched(self, store: AdapterStore, upload: Upload, folder: Path) -> None:
+        seen = {"lookaheadkv.adapter.id": str(upload.version), "lookaheadkv.adapter.bytes": _size_bytes(upload)}
+        with self._tracer.start_as_current_span("fetch adapter", attributes=seen):
+            try:
+                await self._fetch(store, upload, folder)
+            except Exception:
+                self.failed += 1
+                raise
         self.fetched += 1
 
     async def _fetch(self, store: AdapterStore, upload: Upload, folder: Path) -> None:

@@ -21,7 +21,7 @@ async def traces_sent(settings: TracingSettings, service: str) -> AsyncIterator[
     """
     endpoint, objection = settings.endpoint, settings.objection
     if not endpoint or objection:
-        if endpoint:
+        if objection:
             logger.warning("traces are off", reason=objection)
         yield NoOpTracer()
         return

@@ -30,7 +30,9 @@ class TracingSettings(BaseSettings):
 
     @property
     def objection(self) -> str:
-        """Why spans cannot be sent in the way that is asked for; empty when they can."""
+        """Why spans cannot be sent in the way that is asked for; empty when they can, or when nobody wants any."""
+        if not self.endpoint:
+            return ""
         exporter = self.traces_exporter.strip().lower() or OTLP
         if exporter != OTLP:
             return f"OTEL_TRACES_EXPORTER is {self.traces_exporter!r}; set it to {OTLP} or {NONE}"
