@@ -187,7 +187,7 @@ def main() -> None:
         redis = _redis(settings)
     with refused("ROUTER_LOAD_START_RATIO"):
         load_rules(_rules(settings))
-    configure_logs(settings.log_level)
+    configure_logs(settings.log_level, beside=True)
     parts = Parts(tokenizer, callers, redis, load_settings(TracingSettings))
     raise SystemExit(uvloop.run(serve(settings, parts)))
 

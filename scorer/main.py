@@ -120,7 +120,7 @@ def redis_options(settings: ScorerSettings) -> RedisOptions | None:
 
 def main() -> None:
     settings = load_settings(ScorerSettings)
-    configure_logs(settings.log_level)
+    configure_logs(settings.log_level, beside=True)
     try:
         asyncio.run(serve(settings, load_settings(TracingSettings)))
     except ConfigError as error:

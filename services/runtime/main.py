@@ -142,7 +142,7 @@ async def serve(settings: RuntimeSettings, tracing: TracingSettings) -> int:
 
 def main() -> None:
     settings = load_settings(RuntimeSettings)
-    configure_logs(settings.log_level)
+    configure_logs(settings.log_level, beside=True)
     raise SystemExit(asyncio.run(serve(settings, load_settings(TracingSettings))))
 
 
