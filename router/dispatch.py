@@ -15,7 +15,7 @@ from router.replicas.calls import ReplicaHangs
 from router.replicas.choice import Wanted
 from router.replicas.pool import ReplicaPool
 from router.replicas.replica import Replica
-from router.request_log import RequestRecord
+from router.request_record import RequestRecord
 from router.retries import RetryBudget
 from services.shared.durations import to_seconds
 from services.shared.errors import Unavailable
@@ -55,11 +55,9 @@ class Dispatch:
         while True:
             replica = self._pool.pick(job.wanted, tried)
             tried.append(replica)
-            record.target, record.attempts = replica.target, len(tried)
             try:
                 async with aclosing(self._attempt(replica, job, record)) as responses:
                     async for response in responses:
-                        record.streamed = True
                         yield response
                 self._pool.answered(replica)
                 return
@@ -78,31 +76,35 @@ class Dispatch:
     ) -> AsyncGenerator[generation_pb2.GenerateResponse, None]:
         placed = job.place(replica)
         forwarded = forwarded_request(job.request, job.call, job.prompt_ids, placed)
-        record.forwarded()
-        call = replica.generate(forwarded, job.time_remaining())
+        attempt, status = record.attempt(replica.target), "CANCELLED"
+        call = replica.generate(forwarded, job.time_remaining(), attempt.headers)
         replica.sent(job.wanted.hashes)
         trip = replica.tracker.send(Sent(job.wanted.prompt_tokens, placed.budget.tokens, job.wanted.new_tokens))
         try:
             async with aclosing(call.responses()) as responses:
                 async for response in responses:
-                    self._note(trip, response, record)
+                    self._note(trip, response)
+                    record.received(response)
                     if response.HasField("complete"):
                         response.complete.decision.CopyFrom(decision_message(placed, record.queue_seconds))
                     yield response
+            status = "OK"
+        except (grpc.aio.AioRpcError, ReplicaHangs) as error:
+            status = _told(error)[0].name
+            raise
         finally:
             call.cancel()
             trip.end()
+            attempt.end(status)
 
-    def _note(self, trip: Trip, response: generation_pb2.GenerateResponse, record: RequestRecord) -> None:
-        """Let the replica's latency model, and the log, see it."""
+    def _note(self, trip: Trip, response: generation_pb2.GenerateResponse) -> None:
+        """Let the replica's latency model see it."""
         if response.HasField("chunk"):
-            record.completion_tokens += len(response.chunk.token_ids)
             if trip.tokens(len(response.chunk.token_ids)):
                 # what is not kept of the prompt is free now
                 self._queue.wake()
             return
         usage, ttft = response.complete.usage, response.complete.kv.ttft
-        record.completion_tokens = usage.completion_tokens
         trip.end(Answered(usage.completion_tokens, usage.cached_tokens, to_seconds(ttft)))
 
 

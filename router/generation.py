@@ -17,7 +17,7 @@ from router.preparation import Policies, Preparation, Prepared
 from router.replicas.choice import Wanted
 from router.replicas.pool import ReplicaPool
 from router.replicas.replica import Replica
-from router.request_log import RequestRecord
+from router.request_record import RequestRecord
 from router.tenants.inheritance import Effective
 from services.shared.errors import ResourceExhausted
 from services.shared.generation import parse_generate
@@ -73,7 +73,7 @@ class Generation:
             async with admission.quotas.hold(self._claim(prepared)) as lease:
                 lease.used_tokens = 0
                 seconds_left = prepared.seconds_left(time_remaining())
-                record.queue_seconds = await admission.queue.turn(prepared.waiting, seconds_left)
+                record.queued(await admission.queue.turn(prepared.waiting, seconds_left))
                 # nothing is awaited from here until a replica counts the request
                 job = self._job(prepared, lease, time_remaining, record)
                 try:
@@ -107,7 +107,7 @@ class Generation:
         def place(replica: Replica) -> Placed:
             asked = replace(_asked(prepared), granted_kv_tokens=lease.granted_kv_tokens)
             placed = self._decide(prepared.tenant, asked, replica, prepared.wanted, record.queue_seconds)
-            record.budget_tokens, record.budget_rule = placed.budget.tokens, placed.budget.rule
+            record.placed = placed
             return placed
 
         return Job(prepared.request, prepared.call, prepared.prompt_ids, prepared.wanted, place, time_remaining)

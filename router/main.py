@@ -9,6 +9,8 @@ from functools import partial
 import grpc
 import structlog
 import uvloop
+from opentelemetry.trace import Tracer
+from prometheus_client import CollectorRegistry
 
 from protos.generation.v1 import generation_pb2, generation_pb2_grpc
 from protos.router.v1 import tenant_budget_pb2, tenant_budget_pb2_grpc
@@ -31,9 +33,14 @@ from router.dispatch import Dispatch
 from router.generation import Admission, Generation
 from router.identity import CallerResolver
 from router.in_flight import InFlight
+from router.metrics.requests import RequestMetrics
+from router.metrics.state import policy_metrics, replica_metrics
 from router.preparation import Preparation
 from router.replicas.members import Members
 from router.replicas.pool import ReplicaPool
+from router.request_log import RequestLog
+from router.request_record import Requests
+from router.request_spans import RequestSpans
 from router.servicer import GenerationServicer
 from router.settings import RouterSettings
 from router.tenants.build import build_tenants
@@ -42,9 +49,12 @@ from services.shared.health import Health
 from services.shared.interceptors import ErrorInterceptor, server_options
 from services.shared.lifecycle import background, keep_what_is_built, listen, stop_event_on_signals, stop_gracefully
 from services.shared.logs import configure_logs
+from services.shared.metrics import LoopCollector, metrics_served
 from services.shared.redis.options import RedisOptions
 from services.shared.settings import load_settings, refuse_start
 from services.shared.tokenizer import PromptTokenizer
+from services.shared.tracing.sending import traces_sent
+from services.shared.tracing.settings import TracingSettings
 
 logger = structlog.get_logger()
 
@@ -54,6 +64,8 @@ SERVICES = tuple(
     for service in file.DESCRIPTOR.services_by_name.values()
 )
 POLICIES_FLAG = "tenant-policies"
+# of the process, in traces
+SERVICE = "lookaheadkv-router"
 
 
 @dataclass(frozen=True)
@@ -63,6 +75,7 @@ class Parts:
     tokenizer: PromptTokenizer
     callers: CallerResolver
     redis: RedisOptions | None
+    tracing: TracingSettings
 
 
 async def serve(settings: RouterSettings, parts: Parts) -> int:
@@ -79,8 +92,11 @@ async def serve(settings: RouterSettings, parts: Parts) -> int:
         preparation = Preparation(parts.tokenizer, tenants.table, pool.limits)
         rules, dispatch = load_rules(rule_params(settings)), Dispatch(pool, admission.queue, retry_budget(settings))
         generation = Generation(preparation, admission, tenants.table, rules, pool, dispatch)
+        tracer = await stack.enter_async_context(traces_sent(parts.tracing, SERVICE))
+        requests, metrics = _observed(settings, tracer, pool, tenants.feed)
+        await stack.enter_async_context(metrics_served(metrics, settings.host, settings.metrics_port))
         generation_pb2_grpc.add_GenerationServiceServicer_to_server(
-            GenerationServicer(generation, parts.callers), server
+            GenerationServicer(generation, parts.callers, requests), server
         )
         tenant_budget_pb2_grpc.add_TenantBudgetServiceServicer_to_server(
             tenants.servicer(parts.callers, generation.explain), server
@@ -97,6 +113,17 @@ async def serve(settings: RouterSettings, parts: Parts) -> int:
         await asyncio.wait([following, watching, counting, stopped], return_when=asyncio.FIRST_COMPLETED)
         await stop_gracefully(server, health, settings.shutdown_grace_seconds, in_flight.drain())
         return 0 if stopped.done() else 1
+
+
+def _observed(
+    settings: RouterSettings, tracer: Tracer, pool: ReplicaPool, feed: PolicyFeed
+) -> tuple[Requests, CollectorRegistry]:
+    """What begins the record of each request, and what is counted of them and of this router."""
+    registry = CollectorRegistry()
+    counted = RequestMetrics(registry, settings.metrics_max_tenants)
+    replicas, policies = partial(replica_metrics, lambda: pool.replicas), partial(policy_metrics, feed)
+    registry.register(LoopCollector(asyncio.get_running_loop(), counted.in_flight, replicas, policies))
+    return Requests((counted, RequestLog(), RequestSpans()), tracer), registry
 
 
 async def _follow_readiness(pool: ReplicaPool, feed: PolicyFeed, health: Health) -> None:
@@ -126,8 +153,9 @@ def main() -> None:
         redis = redis_options(settings)
     with refused("ROUTER_LOAD_START_RATIO"):
         load_rules(rule_params(settings))
-    configure_logs(settings.log_level)
-    raise SystemExit(uvloop.run(serve(settings, Parts(tokenizer, callers, redis))))
+    configure_logs(settings.log_level, beside=True)
+    parts = Parts(tokenizer, callers, redis, load_settings(TracingSettings))
+    raise SystemExit(uvloop.run(serve(settings, parts)))
 
 
 @contextmanager

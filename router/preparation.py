@@ -13,7 +13,7 @@ from router.budgets.limits import Limits, OnConflict
 from router.identity import Caller
 from router.replicas.choice import Wanted
 from router.replicas.prefixes import block_hashes
-from router.request_log import RequestRecord
+from router.request_record import RequestRecord
 from router.tenants.inheritance import Effective
 from services.shared.errors import InvalidArgument, PermissionDenied, Violation
 from services.shared.generation import GenerateCall, ModelLimits, check_fits, parse_generate
@@ -72,8 +72,9 @@ class Preparation:
         if request.HasField("directive"):
             raise InvalidArgument(Violation("directive", "is for the router to set; leave it out, and use kv instead"))
         call = parse_generate(request)
-        record.request_id = call.request_id
+        record.request_id, record.adapter = call.request_id, call.kv.adapter
         fits = self._fits()
+        record.model = fits.model
         limits = self._policies.effective(caller.tenant, fits.model).limits
         _check_alias(call.kv.adapter, caller.tenant, limits)
         prompt_ids = await self._prompt_ids(call, record)
@@ -87,7 +88,7 @@ class Preparation:
         began = time.monotonic()
         # a long text takes a while, in which other streams go on
         ids = await asyncio.to_thread(self._tokenizer.encode, call.text)
-        record.tokenizing_seconds = time.monotonic() - began
+        record.tokenized(time.monotonic() - began)
         return ids
 
 

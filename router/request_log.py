@@ -1,66 +1,72 @@
 """One log line per request."""
 
-import time
-from dataclasses import dataclass, field
+from typing import Any
 
-import grpc
 import structlog
+
+from router.decisions import Placed
+from router.request_record import RequestRecord
 
 logger = structlog.get_logger()
 
 
-@dataclass
-class RequestRecord:
-    """What the log says of one request. Filled while the request goes on; there is no prompt text in it."""
+class RequestLog:
+    """Says what was asked, what was decided and what became of it; there is no prompt text in it."""
 
-    started: float = field(default_factory=time.monotonic)
-    request_id: str = ""
-    tenant: str = ""
-    prompt_tokens: int = 0
-    budget_tokens: int = 0
-    budget_rule: str = ""
-    target: str = ""
-    attempts: int = 0
-    streamed: bool = False
-    completion_tokens: int = 0
-    answered: bool = False
-    tokenizing_seconds: float = 0.0
-    queue_seconds: float = 0.0
-    # from the request's arrival to its forwarding, without tokenization and the queue
-    own_seconds: float = 0.0
+    def started(self, record: RequestRecord) -> None:
+        """Nothing is known yet."""
 
-    @property
-    def used_tokens(self) -> int:
-        """Of prompt and answer; none before anything came of it."""
-        return self.prompt_tokens + self.completion_tokens if self.streamed else 0
-
-    def forwarded(self) -> None:
-        """The request goes to its runtime now."""
-        waited = self.tokenizing_seconds + self.queue_seconds
-        self.own_seconds = time.monotonic() - self.started - waited
-
-    def write(self, context: grpc.aio.ServicerContext) -> None:
-        """Log one line. For the end of the call, when its status is known."""
+    def finished(self, record: RequestRecord) -> None:
         logger.info(
             "request",
-            request_id=self.request_id,
-            tenant=self.tenant,
-            prompt_tokens=self.prompt_tokens,
-            budget_tokens=self.budget_tokens,
-            budget_rule=self.budget_rule,
-            target=self.target,
-            attempts=self.attempts,
-            status=self._status(context),
-            tokenizing_seconds=round(self.tokenizing_seconds, 6),
-            queue_seconds=round(self.queue_seconds, 6),
-            own_seconds=round(self.own_seconds, 6),
-            seconds=round(time.monotonic() - self.started, 6),
+            request_id=record.request_id,
+            **_if_any(trace_id=record.trace_id),
+            tenant=record.tenant,
+            protocol=record.protocol,
+            model=record.model,
+            **_if_any(adapter=record.adapter),
+            prompt_tokens=record.prompt_tokens,
+            decision=_decision(record.placed),
+            target=record.target,
+            attempts=record.attempts,
+            status=record.status,
+            **_if_any(rejection=record.rejection),
+            **_answer(record),
+            tokenizing_seconds=round(record.tokenizing_seconds, 6),
+            queue_seconds=round(record.queue_seconds, 6),
+            own_seconds=round(record.own_seconds, 6),
+            seconds=round(record.seconds, 6),
         )
 
-    def _status(self, context: grpc.aio.ServicerContext) -> str:
-        if context.code():
-            return context.code().name
-        if self.answered:
-            return "OK"
-        # gRPC gives no code to a call that ended from outside
-        return "DEADLINE_EXCEEDED" if context.time_remaining() == 0 else "CANCELLED"
+
+def _decision(placed: Placed | None) -> dict[str, Any] | None:
+    if placed is None:
+        return None
+    asked, budget = placed.asked, placed.budget
+    return {
+        "rule": budget.rule,
+        "requested_tokens": asked.hint_tokens,
+        "granted_tokens": budget.tokens,
+        "min_retained_mass": budget.min_retained_mass,
+        "reasons": placed.reasons,
+        "policy_generation": placed.generation,
+    }
+
+
+def _answer(record: RequestRecord) -> dict[str, Any]:
+    complete, ttft = record.complete, record.ttft_seconds
+    first = {} if ttft is None else {"ttft_seconds": round(ttft, 6)}
+    if complete is None:
+        return first
+    kv = complete.kv
+    return {
+        "completion_tokens": complete.usage.completion_tokens,
+        "policy": kv.policy,
+        "kept_tokens": kv.kept_tokens,
+        "freed_tokens": kv.freed_tokens,
+        **first,
+    }
+
+
+def _if_any(**fields: str) -> dict[str, str]:
+    return {name: value for name, value in fields.items() if value}

@@ -10,6 +10,7 @@ from grpc_status import rpc_status
 from protos.generation.v1 import generation_pb2, generation_pb2_grpc
 from protos.runtime.v1 import runtime_pb2, runtime_pb2_grpc
 from services.shared.errors import Unavailable
+from services.shared.tracing.context import Headers
 
 # a runtime that starts again is found within the longest pause between two attempts
 FIRST_RECONNECT_MS = 100
@@ -39,7 +40,9 @@ class Runtime(Protocol):
 
     async def load(self) -> runtime_pb2.GetLoadResponse: ...
 
-    def generate(self, request: generation_pb2.GenerateRequest, timeout_seconds: float | None) -> ResponseStream: ...
+    def generate(
+        self, request: generation_pb2.GenerateRequest, timeout_seconds: float | None, headers: Headers
+    ) -> ResponseStream: ...
 
 
 class RuntimeClient:
@@ -64,9 +67,11 @@ class RuntimeClient:
         """How busy it is. Raises AioRpcError, also when it takes longer than `timeout_seconds`."""
         return await self._runtime.GetLoad(runtime_pb2.GetLoadRequest(), timeout=self._timeout_seconds)
 
-    def generate(self, request: generation_pb2.GenerateRequest, timeout_seconds: float | None) -> ResponseStream:
+    def generate(
+        self, request: generation_pb2.GenerateRequest, timeout_seconds: float | None, headers: Headers
+    ) -> ResponseStream:
         """The stream of answers, which ends after `timeout_seconds` at the latest."""
-        return self._generation.Generate(request, timeout=timeout_seconds)
+        return self._generation.Generate(request, timeout=timeout_seconds, metadata=headers)
 
     async def close(self) -> None:
         """Cancels what is still in flight."""

@@ -8,6 +8,7 @@ from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from router.replicas.discovery import is_target
+from services.shared.settings import OptionalPort
 
 
 class RouterSettings(BaseSettings):
@@ -17,6 +18,12 @@ class RouterSettings(BaseSettings):
 
     host: str = Field("127.0.0.1", description="address to listen on")
     port: int = Field(50050, ge=0, le=65535, description="gRPC port; 0 picks a free one")
+    metrics_port: OptionalPort = Field(
+        9050, description="HTTP port of /metrics, for Prometheus; 0 picks a free one, empty serves none"
+    )
+    metrics_max_tenants: int = Field(
+        100, ge=0, description="tenants with a label of their own in metrics; the others are counted together"
+    )
     targets: Annotated[tuple[str, ...], NoDecode] = Field(
         description="host:port of each runtime, with commas between; also dns:///name:port for each address of a name, "
         "or k8s:///namespace/service:port for the ready endpoints of a Kubernetes service"

@@ -22,9 +22,15 @@ class ConfigSource:
         """Raises ConfigError when the file cannot be used now."""
         self._path = path
         self._content = read_config_file(path)
-        self._refused = ""
+        # why the file as it is now cannot be used; empty when it can
+        self.refused = ""
         self._closed = False
         self._changed = asyncio.Event()
+
+    @property
+    def version(self) -> str:
+        """Of what is in force for models without a configuration of their own."""
+        return self._content.default.version
 
     def for_model(self, fingerprint: str) -> ModelConfig:
         """What is in force for the model with this fingerprint."""
@@ -54,7 +60,7 @@ class ConfigSource:
         except ConfigError as error:
             self._refuse(str(error))
             return
-        self._refused = ""
+        self.refused = ""
         if content != self._content:
             self._use(content)
 
@@ -64,9 +70,9 @@ class ConfigSource:
         self._wake()
 
     def _refuse(self, reason: str) -> None:
-        if reason != self._refused:
+        if reason != self.refused:
             logger.error("configuration refused, the last good one stays in force", reason=reason)
-        self._refused = reason
+        self.refused = reason
 
     def _use(self, content: ConfigFile) -> None:
         self._content = content

@@ -6,6 +6,8 @@ from typing import Literal
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from services.shared.settings import OptionalPort
+
 
 class ScorerSettings(BaseSettings):
     """Environment variables carry the prefix `SCORER_`, e.g. `SCORER_PORT`."""
@@ -14,6 +16,9 @@ class ScorerSettings(BaseSettings):
 
     host: str = Field("127.0.0.1", description="address to listen on")
     port: int = Field(50051, ge=0, le=65535, description="gRPC port; 0 picks a free one")
+    metrics_port: OptionalPort = Field(
+        9051, description="HTTP port of /metrics, for Prometheus; 0 picks a free one, empty serves none"
+    )
     config_path: Path = Field(description="scoring configuration, a YAML file that may change while we run")
     max_message_bytes: int = Field(2 << 20, gt=0, description="largest message that is read")
     redis_url: str = Field("", description="Redis that keeps adapters, e.g. redis://host:6379; empty: no registry")

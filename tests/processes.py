@@ -16,6 +16,8 @@ import grpc
 
 ROOT = Path(__file__).parent.parent
 START_SECONDS = 60.0
+# of variables that a test sets, or nobody
+PREFIXES = ("RUNTIME_", "SCORER_", "ROUTER_", "OTEL_")
 # client and server both end a call at its deadline; on a busy machine the server's word may come first
 AT_DEADLINE = (grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED)
 
@@ -26,9 +28,7 @@ class ServerProcess:
     def __init__(self, module: str, variables: dict[str, str]) -> None:
         self.events: list[dict[str, Any]] = []
         self.other_lines: list[str] = []
-        kept = {
-            name: value for name, value in os.environ.items() if not name.startswith(("RUNTIME_", "SCORER_", "ROUTER_"))
-        }
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(PREFIXES)}
         self.popen = subprocess.Popen(
             [sys.executable, "-m", module],
             cwd=ROOT,

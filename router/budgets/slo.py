@@ -28,7 +28,7 @@ class SloRule:
 
     def cap(self, request: BudgetRequest) -> int | None:
         """The same for every prompt; 0 when no budget meets the SLO, None without an SLO or a replica."""
-        ttft, tpot = _asked(request)
+        ttft, tpot = asked_slo(request)
         if request.replica is None or (ttft is None and tpot is None):
             return None
         if ttft is not None and request.replica.ttft_seconds > ttft:
@@ -39,8 +39,8 @@ class SloRule:
         return max(0, int(self.room_ratio * (most - request.replica.resident_tokens)) - request.new_tokens)
 
 
-def _asked(request: BudgetRequest) -> tuple[float | None, float | None]:
-    """TTFT and TPOT: the request's own, else the tenant's."""
+def asked_slo(request: BudgetRequest) -> tuple[float | None, float | None]:
+    """TTFT and TPOT in seconds: the request's own, else the tenant's."""
     own, tenant = request.slo, request.limits
     return (
         tenant.ttft_seconds if own.ttft_seconds is None else own.ttft_seconds,

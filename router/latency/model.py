@@ -65,6 +65,12 @@ class LatencyModel:
         """What a step takes longer for each resident token."""
         return self._tpot.coefficients[1]
 
+    @property
+    def ttft_coefficients(self) -> tuple[float, float, float]:
+        """Seconds of an empty prompt, of each prompt token, and of each token of the prompts ahead."""
+        base, prompt, queued = self._ttft.coefficients
+        return base, prompt, queued
+
     def observe(self, observation: Observation) -> None:
         """Learn from an answer; what makes no sense in it is ignored."""
         if _sensible(observation.ttft_seconds):

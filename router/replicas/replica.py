@@ -6,12 +6,14 @@ from collections.abc import Callable, Sequence
 
 from protos.generation.v1 import generation_pb2
 from protos.runtime.v1 import runtime_pb2
+from router.latency.model import LatencyModel
 from router.latency.room import Occupancy
 from router.latency.tracker import ReplicaTracker
 from router.replicas.calls import Call
 from router.replicas.outliers import Standing
 from router.replicas.prefixes import SentPrefixes
 from router.runtime_client import Runtime
+from services.shared.tracing.context import Headers
 
 # the aliases of its adapters change while it serves
 MODEL_SECONDS = 5.0
@@ -51,6 +53,11 @@ class Replica:
         return not self.objection and self.runtime.connected()
 
     @property
+    def latency(self) -> LatencyModel:
+        """What was learned of its speed."""
+        return self.tracker.model
+
+    @property
     def trusted(self) -> bool:
         """Whether it is to get requests like others, and not left alone, or tried with one at a time."""
         standing = self.standing
@@ -88,9 +95,11 @@ class Replica:
         self.tracker.reported(load.total_slots, load.free_slots, load.queued_requests)
         return load
 
-    def generate(self, request: generation_pb2.GenerateRequest, timeout_seconds: float | None) -> Call:
+    def generate(
+        self, request: generation_pb2.GenerateRequest, timeout_seconds: float | None, headers: Headers = ()
+    ) -> Call:
         """The call, which counts as in flight until it is over, however that comes about."""
-        stream = self.runtime.generate(request, timeout_seconds)
+        stream = self.runtime.generate(request, timeout_seconds, headers)
         call = Call(stream)
         self._calls.add(call)
         self._idle.clear()

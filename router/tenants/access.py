@@ -4,13 +4,13 @@ import grpc
 
 from router.identity import Caller, CallerResolver
 from router.tenants.inheritance import resource_name
+from services.shared.call_facts import call_headers
 from services.shared.errors import PermissionDenied
 
 
 def caller_of(context: grpc.aio.ServicerContext, callers: CallerResolver) -> Caller:
     """Who makes this call. Raises Unauthenticated."""
-    headers = {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
-    return callers.resolve(headers, context.peer())
+    return callers.resolve(call_headers(context), context.peer())
 
 
 def require_admin(caller: Caller) -> Caller:

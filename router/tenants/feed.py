@@ -66,6 +66,26 @@ class PolicyFeed:
         self._observed: tuple[float, Observation | None] = (0.0, None)
         self._ready = asyncio.Event()
 
+    @property
+    def generation(self) -> int:
+        """Of the state that requests are decided by."""
+        return self.table.generation
+
+    @property
+    def problem(self) -> str:
+        """Why that is not the store's newest; empty when it is."""
+        return self.table.problem
+
+    @property
+    def age_seconds(self) -> float:
+        """Since the store last said that the table has its state; 0 without a store, for then nothing can change."""
+        return self.table.age_seconds if self._open_store else 0.0
+
+    @property
+    def fresh(self) -> bool:
+        """Whether requests can be decided, by a state that is young enough."""
+        return self.table.ready and self.age_seconds <= self._settings.max_age_seconds
+
     def store(self) -> PolicyStore:
         """The store. Raises FailedPrecondition when there is none, Unavailable when it was not reached so far."""
         if self._store is None:
@@ -100,7 +120,7 @@ class PolicyFeed:
             if state or not self._settings.seed_path:
                 self._take(state or PolicyState())
                 self.table.confirm()
-            await self._on_state(self.table.ready)
+            await self._on_state(self.fresh)
             # nothing will ever change
             await asyncio.Event().wait()
             return
@@ -176,7 +196,7 @@ class PolicyFeed:
 
     async def _tell_age(self) -> None:
         while True:
-            await self._on_state(self.table.ready and self.table.age_seconds <= self._settings.max_age_seconds)
+            await self._on_state(self.fresh)
             await asyncio.sleep(self._settings.poll_seconds)
 
     def _left_over(self) -> PolicyState | None:

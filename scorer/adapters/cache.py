@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
+from opentelemetry.trace import NoOpTracer, Tracer
 
 from scorer.adapters.bundle import verify_numbers
 from scorer.adapters.config import AdapterConfig
@@ -39,9 +40,13 @@ class CachedAdapter:
 class AdapterCache:
     """The folders below `root`, which no other process writes to."""
 
-    def __init__(self, root: Path, max_bytes: int) -> None:
+    def __init__(self, root: Path, max_bytes: int, tracer: Tracer | None = None) -> None:
+        self.max_bytes = max_bytes
+        # since the start
+        self.fetched = 0
+        self.failed = 0
         self._root = root
-        self._max_bytes = max_bytes
+        self._tracer = tracer or NoOpTracer()
         self._checked: set[Path] = set()
         self._pinned: dict[str, frozenset[Path]] = {}
         self._one_at_a_time = asyncio.Lock()
@@ -49,6 +54,10 @@ class AdapterCache:
     def pin(self, owner: str, adapters: Iterable[CachedAdapter]) -> None:
         """These are not removed until the same owner pins others."""
         self._pinned[owner] = frozenset(adapter.folder for adapter in adapters)
+
+    def used_bytes(self) -> int:
+        """Of what lies on the disk now."""
+        return sum(map(_folder_bytes, self._root.iterdir())) if self._root.is_dir() else 0
 
     async def get(self, store: AdapterStore, version: VersionId) -> CachedAdapter:
         """The folder of a version, fetched unless it is there.
@@ -59,11 +68,21 @@ class AdapterCache:
         folder = self._root / folder_name(upload)
         async with self._one_at_a_time:
             if not await asyncio.to_thread(self._has, folder, upload):
-                await self._fetch(store, upload, folder)
+                await self._watched(store, upload, folder)
             self._checked.add(folder)
             await asyncio.to_thread(os.utime, folder)
         weights, config = upload.manifest.files.weights, AdapterConfig.from_json(upload.config)
         return CachedAdapter(version, folder, weights.sha256, weights.size_bytes, config.lookahead_tokens)
+
+    async def _watched(self, store: AdapterStore, upload: Upload, folder: Path) -> None:
+        seen = {"lookaheadkv.adapter.id": str(upload.version), "lookaheadkv.adapter.bytes": _size_bytes(upload)}
+        with self._tracer.start_as_current_span("fetch adapter", attributes=seen):
+            try:
+                await self._fetch(store, upload, folder)
+            except Exception:
+                self.failed += 1
+                raise
+        self.fetched += 1
 
     async def _fetch(self, store: AdapterStore, upload: Upload, folder: Path) -> None:
         try:
@@ -85,7 +104,7 @@ class AdapterCache:
 
     def _make_room(self, upload: Upload) -> None:
         self._root.mkdir(parents=True, exist_ok=True)
-        needed, limit = _size_bytes(upload), self._max_bytes
+        needed, limit = _size_bytes(upload), self.max_bytes
         found = sorted(self._root.iterdir(), key=lambda folder: folder.stat().st_mtime_ns)
         sizes = {folder: _folder_bytes(folder) for folder in found}
         pinned = frozenset[Path]().union(*self._pinned.values())
@@ -115,4 +134,8 @@ def _size_bytes(upload: Upload) -> int:
 
 
 def _folder_bytes(folder: Path) -> int:
-    return sum(file.stat().st_size for file in folder.iterdir())
+    try:
+        return sum(file.stat().st_size for file in folder.iterdir())
+    except FileNotFoundError:
+        # removed meanwhile
+        return 0

@@ -43,6 +43,11 @@ class StoreConnection:
         """Whether there is a registry at all."""
         return self._options is not None
 
+    @property
+    def answers(self) -> bool:
+        """Whether the store did when it was last asked."""
+        return self._store is not None and not self._reason
+
     def close(self) -> None:
         """End everything that would not end by itself."""
         self._closed.set()

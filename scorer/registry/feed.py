@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
 
 from scorer.adapters.cache import AdapterCache
 from scorer.registry.connection import StoreConnection
@@ -42,6 +42,11 @@ class AdapterFeeds:
                 raise ResourceExhausted(f"this sidecar follows {MAX_MODELS} models already; ask that of the runtime")
             self._feeds[fingerprint] = self._start(fingerprint)
         return self._feeds[fingerprint].states()
+
+    def known(self) -> Iterator[tuple[str, LocalAliases]]:
+        """Each model's fingerprint with its aliases, as far as they are known."""
+        for fingerprint, feed in self._feeds.items():
+            yield fingerprint, feed.aliases
 
     async def close(self) -> None:
         """Follow nothing any more."""

@@ -49,6 +49,11 @@ class ModelFeed:
         self._aliases: LocalAliases | None = None
         self._changed = asyncio.Event()
 
+    @property
+    def aliases(self) -> LocalAliases:
+        """What is known so far."""
+        return self._aliases or {}
+
     async def states(self) -> AsyncGenerator[LocalAliases, None]:
         """The state when it is known, and again after each change; a slow reader skips some."""
         seen: LocalAliases | None = None

@@ -27,7 +27,7 @@ from services.local.waiting import Step, wait_for
 # where the scorer finds adapters
 REGISTRY_VARIABLE = "SCORER_REDIS_URL"
 ADAPTER_VARIABLE = "RUNTIME_ADAPTER_PATH"
-METRICS_VARIABLE = "RUNTIME_METRICS_PORT"
+METRICS_VARIABLE = "{}_METRICS_PORT"
 
 
 @dataclass(frozen=True)
@@ -46,12 +46,11 @@ class Stack:
     adapter: VersionId | None = None
 
     @property
-    def metrics_url(self) -> str:
-        """What Prometheus reads of the runtime."""
-        ports = (
-            process.spec.variables[METRICS_VARIABLE] for process in self.processes if process.spec.name == "runtime"
-        )
-        return f"http://127.0.0.1:{next(ports)}/metrics"
+    def metrics_urls(self) -> Mapping[str, str]:
+        """What Prometheus reads of each process."""
+        specs = [process.spec for process in self.processes]
+        ports = {spec.name: spec.variables[METRICS_VARIABLE.format(spec.name.upper())] for spec in specs}
+        return {name: f"http://127.0.0.1:{port}/metrics" for name, port in ports.items()}
 
     def check(self) -> None:
         """Raise ProcessFailed when a process has ended since it was ready."""
@@ -119,13 +118,14 @@ def running(
 
 def _specs(model_path: Path, variables: Mapping[str, str]) -> tuple[ServerSpec, ServerSpec, ServerSpec]:
     """Scorer, runtime and router, each told where the ones before it listen."""
-    scorer_port, runtime_port, metrics_port, router_port = free_ports(4)
+    scorer_port, runtime_port, router_port, *metrics_ports = free_ports(6)
     generation = service_name(generation_pb2.DESCRIPTOR, "GenerationService")
     scoring = service_name(scoring_config_pb2.DESCRIPTOR, "ScoringConfigService")
+    names = ("SCORER", "RUNTIME", "ROUTER")
+    metrics = {METRICS_VARIABLE.format(name): port for name, port in zip(names, metrics_ports, strict=True)}
     scorer = {"SCORER_PORT": scorer_port, "SCORER_CONFIG_PATH": files("scorer") / "scoring.yaml"}
     runtime = {
         "RUNTIME_PORT": runtime_port,
-        METRICS_VARIABLE: metrics_port,
         "RUNTIME_MODEL_PATH": model_path,
         "RUNTIME_SCORER_TARGET": f"127.0.0.1:{scorer_port}",
     }
@@ -135,9 +135,11 @@ def _specs(model_path: Path, variables: Mapping[str, str]) -> tuple[ServerSpec, 
         "ROUTER_TARGETS": f"127.0.0.1:{runtime_port}",
     }
     return (
-        ServerSpec("scorer", "scorer.main", scoring, scorer_port, as_texts(scorer, variables)),
-        ServerSpec("runtime", "services.runtime.main", generation, runtime_port, as_texts(runtime, variables)),
-        ServerSpec("router", "router.main", generation, router_port, as_texts(router, variables)),
+        ServerSpec("scorer", "scorer.main", scoring, scorer_port, as_texts(scorer | metrics, variables)),
+        ServerSpec(
+            "runtime", "services.runtime.main", generation, runtime_port, as_texts(runtime | metrics, variables)
+        ),
+        ServerSpec("router", "router.main", generation, router_port, as_texts(router | metrics, variables)),
     )
 
 

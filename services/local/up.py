@@ -28,9 +28,8 @@ def main(model: Model = None) -> None:
     try:
         with local_stack(model or ensure_model(settings.cache), settings, console) as stack:
             console.print(f"router:  {stack.router}\nruntime: {stack.runtime}\nscorer:  {stack.scorer}")
-            console.print(
-                f"metrics: {stack.metrics_url}\nredis:   {stack.redis_url}\nlogs:    {stack.log_dir}", soft_wrap=True
-            )
+            metrics = "\n         ".join(stack.metrics_urls.values())
+            console.print(f"metrics: {metrics}\nredis:   {stack.redis_url}\nlogs:    {stack.log_dir}", soft_wrap=True)
             console.print(f"adapters: lookaheadkv adapters list --redis-url {stack.redis_url}", soft_wrap=True)
             console.print(f"tenants:  lookaheadkv tenants list --router {stack.router}", soft_wrap=True)
             console.print("Ctrl-C stops everything")

@@ -57,7 +57,8 @@ class EvictionReport:
     """What the engine did with a plan. `skipped` says why nothing was evicted; empty when something was.
 
     `adapter` and its version are those that scored, empty and 0 when none did. `replaced` says why `window` scored in
-    place of the plan's policy, `choice` whether the mass or the cap decided; empty without a mass.
+    place of the plan's policy, `choice` whether the mass or the cap decided; empty without a mass. `scoring_ended` and
+    `compaction_ended` are in seconds since the epoch, 0 where there was none.
     """
 
     kept_tokens: int
@@ -71,6 +72,8 @@ class EvictionReport:
     adapter_version: int = 0
     replaced: str = ""
     choice: str = ""
+    scoring_ended: float = 0.0
+    compaction_ended: float = 0.0
 
 
 @dataclass(frozen=True)

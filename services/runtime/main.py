@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack
 
 import grpc
 import structlog
+from opentelemetry.trace import Tracer
 from prometheus_client import CollectorRegistry
 
 from protos.generation.v1 import generation_pb2, generation_pb2_grpc
@@ -27,6 +28,8 @@ from services.shared.lifecycle import background, listen, stop_event_on_signals,
 from services.shared.logs import configure_logs
 from services.shared.metrics import metrics_served
 from services.shared.settings import load_settings
+from services.shared.tracing.sending import traces_sent
+from services.shared.tracing.settings import TracingSettings
 
 logger = structlog.get_logger()
 
@@ -36,12 +39,14 @@ SERVICES = tuple(
 SCORING_FLAG = "scoring-config"
 ADAPTER_FLAG = "adapter"
 KERNELS_FLAG = "kernels"
+# of the process, in traces
+SERVICE = "lookaheadkv-runtime"
 
 
 class Runtime:
     """The parts of the process and how they hang together."""
 
-    def __init__(self, settings: RuntimeSettings) -> None:
+    def __init__(self, settings: RuntimeSettings, tracer: Tracer) -> None:
         self.settings = settings
         self.engine = Engine()
         self.calls = Calls(settings.coalesce_seconds)
@@ -61,6 +66,7 @@ class Runtime:
             lambda: self.scorer.defaults,
             self.table,
             RequestMetrics(self.metrics).finished,
+            tracer,
         )
         runtime = RuntimeServicer(self.engine, self.calls, self.health, self.table)
         generation_pb2_grpc.add_GenerationServiceServicer_to_server(generation, self.server)
@@ -128,15 +134,16 @@ class Runtime:
         await self.health.flag(SCORING_FLAG, ok=defaults.source == "scorer")
 
 
-async def serve(settings: RuntimeSettings) -> int:
+async def serve(settings: RuntimeSettings, tracing: TracingSettings) -> int:
     """The exit code of a runtime with these settings."""
-    return await Runtime(settings).serve()
+    async with traces_sent(tracing, SERVICE) as tracer:
+        return await Runtime(settings, tracer).serve()
 
 
 def main() -> None:
     settings = load_settings(RuntimeSettings)
-    configure_logs(settings.log_level)
-    raise SystemExit(asyncio.run(serve(settings)))
+    configure_logs(settings.log_level, beside=True)
+    raise SystemExit(asyncio.run(serve(settings, load_settings(TracingSettings))))
 
 
 if __name__ == "__main__":

@@ -6,15 +6,14 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.metrics import MetricWrapperBase
 
 from protos.generation.v1 import generation_pb2
-from services.runtime.messages import FINISH_REASONS
 from services.shared.durations import to_seconds
+from services.shared.metrics import SECONDS
+from services.shared.tracing.spans import finish_reason
 
 # by whom: `adapter`, `version` and `alias` are empty where no adapter scored
 SCORED_BY = ("policy", "adapter", "version", "alias")
-SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 # most of what tells two versions from each other lies near 1
 RATIOS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.925, 0.95, 0.975, 0.99, 0.995)
-FINISH_NAMES = {number: name for name, number in FINISH_REASONS.items()}
 MAX_SCORERS = 100
 
 
@@ -53,7 +52,7 @@ class RequestMetrics:
     def finished(self, answer: generation_pb2.GenerateComplete) -> None:
         """Count an answer by its report."""
         kv = answer.kv
-        self._requests.labels(kv.policy, FINISH_NAMES[answer.finish_reason]).inc()
+        self._requests.labels(kv.policy, finish_reason(answer)).inc()
         scorer = (kv.policy, kv.adapter, str(kv.adapter_version or ""), kv.adapter_alias)
         self._use(scorer)
         self._retained.labels(*scorer).inc(kv.kept_tokens)

@@ -6,7 +6,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 
 import grpc
-import structlog
+from opentelemetry.trace import Tracer
 
 from protos.generation.v1 import generation_pb2, generation_pb2_grpc
 from protos.runtime.v1 import runtime_pb2, runtime_pb2_grpc
@@ -14,17 +14,17 @@ from services.runtime.adapter_split import DEFAULT_ALIAS
 from services.runtime.adapter_table import AdapterTable, Chosen
 from services.runtime.adapters import AdapterInfo
 from services.runtime.backends.base import EngineFailed, EngineOutput, EngineRequest
+from services.runtime.call_record import CallRecord
 from services.runtime.calls import Calls
 from services.runtime.coalesce import Coalescer
 from services.runtime.engine import Engine, Running
 from services.runtime.eviction import Decision, ScoringDefaults, decide
 from services.runtime.messages import to_chunk, to_complete, to_kv_report
 from services.runtime.settings import RuntimeSettings
+from services.shared.call_facts import call_headers
 from services.shared.errors import Unavailable
 from services.shared.generation import GenerateCall, check_fits, parse_generate
 from services.shared.health import Health
-
-logger = structlog.get_logger()
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,7 @@ class GenerationServicer(generation_pb2_grpc.GenerationServiceServicer):
         scoring: Callable[[], ScoringDefaults],
         adapters: AdapterTable,
         finished: Callable[[generation_pb2.GenerateComplete], None],
+        tracer: Tracer,
     ) -> None:
         self._settings = settings
         self._engine = engine
@@ -54,22 +55,27 @@ class GenerationServicer(generation_pb2_grpc.GenerationServiceServicer):
         self._scoring = scoring
         self._adapters = adapters
         self._finished = finished
+        self._tracer = tracer
 
     async def Generate(
         self, request: generation_pb2.GenerateRequest, context: grpc.aio.ServicerContext
     ) -> AsyncIterator[generation_pb2.GenerateResponse]:
-        arrived = time.monotonic()
+        record = CallRecord.start(self._tracer, call_headers(context))
+        context.add_done_callback(record.write)
         call = parse_generate(request)
+        record.request_id = call.request_id
         with self._calls.enter(call.request_id) as stream:
             running = self._engine.running()
             prepared = await self._prepare(call, running)
+            record.model, record.prompt_tokens = running.limits.model, len(prepared.request.prompt_ids)
             plan = prepared.request.plan
             with self._adapters.promised(plan.adapter if plan else ""):
-                async with aclosing(_answer(running, prepared, stream, arrived)) as responses:
+                async with aclosing(_answer(running, prepared, stream, record)) as responses:
                     async for response in responses:
                         if response.HasField("complete"):
                             self._finished(response.complete)
                         yield response
+            record.answered = True
 
     async def _prepare(self, call: GenerateCall, running: Running) -> Prepared:
         prompt_ids = await running.encode(call.text) if call.text is not None else call.token_ids or ()
@@ -88,13 +94,13 @@ class GenerationServicer(generation_pb2_grpc.GenerationServiceServicer):
 
 
 async def _answer(
-    running: Running, prepared: Prepared, stream: Coalescer[EngineOutput], arrived: float
+    running: Running, prepared: Prepared, stream: Coalescer[EngineOutput], record: CallRecord
 ) -> AsyncGenerator[generation_pb2.GenerateResponse, None]:
     request, ttft_seconds, last = prepared.request, 0.0, None
     try:
         async with aclosing(stream.read(running.backend.generate(request))) as outputs:
             async for last in outputs:
-                ttft_seconds = ttft_seconds or time.monotonic() - arrived
+                ttft_seconds = ttft_seconds or time.monotonic() - record.started
                 if last.token_ids or last.text:
                     yield to_chunk(last)
     except EngineFailed as error:
@@ -102,15 +108,9 @@ async def _answer(
     if last is None or last.finish is None:
         raise Unavailable("the engine ended the answer without a finish; send the request again")
     kv = to_kv_report(len(request.prompt_ids), prepared.decision, prepared.defaults, last.finish, ttft_seconds)
-    logger.info(
-        "generated",
-        request_id=request.request_id,
-        prompt_tokens=kv.prompt_tokens,
-        kept_tokens=kv.kept_tokens,
-        completion_tokens=last.finish.completion_tokens,
-        finish_reason=last.finish.reason,
-    )
-    yield to_complete(request.request_id, last.finish, kv)
+    response = to_complete(request.request_id, last.finish, kv)
+    record.finish, record.complete = last.finish, response.complete
+    yield response
 
 
 class RuntimeServicer(runtime_pb2_grpc.RuntimeServiceServicer):

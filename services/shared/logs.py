@@ -5,9 +5,15 @@ import sys
 
 import structlog
 
+from services.shared.log_writer import LineWriter
 
-def configure_logs(level: str) -> None:
-    """Log JSON lines from `level` (a name of the standard library's levels) upwards."""
+
+def configure_logs(level: str, *, beside: bool = False) -> None:
+    """Log JSON lines from `level` (a name of the standard library's levels) upwards.
+
+    A thread writes them `beside` what goes on, as an event loop needs it.
+    """
+    writer = LineWriter(sys.stderr) if beside else None
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -17,5 +23,6 @@ def configure_logs(level: str) -> None:
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=(lambda *_: writer) if writer else structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
     )

@@ -82,7 +82,8 @@ def expected(model_path, folders, prompts) -> dict[int, list[torch.Tensor]]:
 @pytest.fixture(scope="module")
 def swapping(model_path, folders, tmp_path_factory) -> Iterator[Swapping]:
     server = RedisServer(server_program("valkey"), tmp_path_factory.mktemp("valkey"))
-    config = {"SCORER_PORT": "0", "SCORER_CONFIG_PATH": str(ROOT / "scorer" / "scoring.yaml")}
+    config = {"SCORER_PORT": "0", "SCORER_METRICS_PORT": "0"}
+    config |= {"SCORER_CONFIG_PATH": str(ROOT / "scorer" / "scoring.yaml")}
     scorer = ServerProcess("scorer.main", config | {"SCORER_REDIS_URL": server.url})
     try:
         asyncio.run(publish_all(server.url, folders))

@@ -63,7 +63,8 @@ def start_scorer(start_process: StartProcess) -> StartProcess:
     """start_scorer(config_path, port=0, SCORER_...=...): a scorer sidecar; waits for nothing."""
 
     def start(config_path: Path, port: int = 0, **variables: Any) -> ServerProcess:
-        return start_process("scorer.main", SCORER_PORT=port, SCORER_CONFIG_PATH=config_path, **variables)
+        defaults = {"SCORER_PORT": port, "SCORER_METRICS_PORT": 0, "SCORER_CONFIG_PATH": config_path}
+        return start_process("scorer.main", **defaults | variables)
 
     return start
 
@@ -75,6 +76,7 @@ def start_router(start_process: StartProcess, tiny_model: Path) -> StartProcess:
     def start(*targets: str, **variables: Any) -> ServerProcess:
         defaults = {
             "ROUTER_PORT": 0,
+            "ROUTER_METRICS_PORT": 0,
             "ROUTER_TARGETS": ",".join(targets),
             "ROUTER_MODEL_PATH": tiny_model,
             "ROUTER_LOAD_POLL_SECONDS": 0.05,
@@ -132,7 +134,7 @@ def each_link(each_server: RedisServer) -> Iterator[Link]:
 @pytest.fixture(scope="module")
 def sidecar(each_link: Link) -> Iterator[ServerProcess]:
     """A scorer sidecar that the tests of a module share."""
-    variables = {"SCORER_PORT": "0", "SCORER_REDIS_URL": each_link.url}
+    variables = {"SCORER_PORT": "0", "SCORER_METRICS_PORT": "0", "SCORER_REDIS_URL": each_link.url}
     process = ServerProcess("scorer.main", variables | {"SCORER_CONFIG_PATH": str(ROOT / "scorer" / "scoring.yaml")})
     yield process
     process.kill()

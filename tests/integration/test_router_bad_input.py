@@ -66,9 +66,9 @@ async def test_each_bad_input_is_refused_by_name_and_the_router_goes_on(start_ru
             assert (error.code(), sentence in error.details()) == (code, True), f"{sentence!r} not in {error.details()}"
         _, complete = await client.answer(generate_request(new_tokens=2))
     assert complete.usage.completion_tokens == 2
-    runtime.wait_for("generated", request_id=complete.request_id)
+    runtime.wait_for("request", request_id=complete.request_id)
     # the runtime saw only the good one
-    assert [line["request_id"] for line in runtime.events if line["event"] == "generated"] == [complete.request_id]
+    assert [line["request_id"] for line in runtime.events if line["event"] == "request"] == [complete.request_id]
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ def test_interrupted_soak_ends_with_130_and_leaves_nothing(tiny_model, tmp_path)
     with start(tiny_model, tmp_path, "--moves", "1000", "--restarts", "0") as soak:
         runtime = tmp_path / "logs/runtime.log"
         # interrupted while it soaks, not while it starts
-        poll(lambda: runtime.exists() and runtime.read_text().count('"generated"') > 50, 60)
+        poll(lambda: runtime.exists() and runtime.read_text().count('"request"') > 50, 60)
         soak.send_signal(signal.SIGINT)
         output, log = soak.communicate(timeout=60)
     assert soak.returncode == 130, log

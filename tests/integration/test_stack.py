@@ -60,7 +60,7 @@ def test_every_process_is_ready_inside_and_gone_after(tiny_model, settings, cons
                 request = health_pb2.HealthCheckRequest(service=service)
                 answer = health_pb2_grpc.HealthStub(channel).Check(request, timeout=5)
             assert answer.status == health_pb2.HealthCheckResponse.SERVING
-        with urllib.request.urlopen(stack.metrics_url, timeout=5) as response:
+        with urllib.request.urlopen(stack.metrics_urls["runtime"], timeout=5) as response:
             assert b"lookaheadkv_requests_running 0.0" in response.read()
         with Redis.from_url(stack.redis_url) as redis:
             assert redis.config_get("maxmemory-policy") == {"maxmemory-policy": "noeviction"}

@@ -83,7 +83,7 @@ def _specs(fleet: FleetSpec, model_path: Path) -> list[ServerSpec]:
     *ports, router_port = free_ports(RUNTIMES + 1)
     common = {
         "RUNTIME_BACKEND": "fake",
-        # four of them would want the same port
+        # nobody looks, and the ports of several would be the same
         "RUNTIME_METRICS_PORT": "",
         "RUNTIME_SCORER_TARGET": "127.0.0.1:1",
         "RUNTIME_MODEL_PATH": model_path,
@@ -94,7 +94,12 @@ def _specs(fleet: FleetSpec, model_path: Path) -> list[ServerSpec]:
         for number, port in enumerate(ports)
     ]
     targets = ",".join(spec.target for spec in runtimes)
-    own = {"ROUTER_PORT": router_port, "ROUTER_MODEL_PATH": model_path, "ROUTER_TARGETS": targets}
+    own = {
+        "ROUTER_PORT": router_port,
+        "ROUTER_METRICS_PORT": "",
+        "ROUTER_MODEL_PATH": model_path,
+        "ROUTER_TARGETS": targets,
+    }
     return [*runtimes, _spec(f"{fleet.name}-router", "router.main", router_port, own, fleet)]
 
 

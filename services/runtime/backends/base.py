@@ -84,7 +84,10 @@ class EngineRequest:
 
 @dataclass(frozen=True)
 class Finish:
-    """How a request ended. `eviction` is None when the engine had no plan to carry out."""
+    """How a request ended. `eviction` is None when the engine had no plan to carry out.
+
+    `prefill_began` is in seconds since the epoch; 0 when the engine does not say.
+    """
 
     reason: Literal["stop", "length", "abort"]
     matched_stop: str
@@ -94,6 +97,7 @@ class Finish:
     queue_seconds: float
     prefill_seconds: float
     eviction: EvictionReport | None
+    prefill_began: float = 0.0
 
 
 @dataclass(frozen=True)

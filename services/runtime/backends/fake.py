@@ -46,6 +46,15 @@ class FakeArgs:
     dies_after_seconds: float | None = None
 
 
+@dataclass(frozen=True)
+class Timing:
+    """Of one request; `prefill_began` in seconds since the epoch."""
+
+    queue_seconds: float = 0.0
+    prefill_seconds: float = 0.0
+    prefill_began: float = 0.0
+
+
 class FakeBackend:
     """Deterministic: the same prompt always gets the same tokens, each written `t<id> `."""
 
@@ -76,18 +85,18 @@ class FakeBackend:
         arrived = time.monotonic()
         lease = Lease(len(request.prompt_ids), request.sampling.max_new_tokens)
         if lease.tokens > self._pool.total_slots:
-            yield EngineOutput("", (), _finish("abort", "", 0, 0.0, 0.0, None))
+            yield EngineOutput("", (), _finish("abort", "", 0, Timing(), None))
             return
         async with self._pool.hold(lease):
             began = await self._device.prefill(self._prefill_seconds(lease.prompt_tokens))
-            queued, prefill = began - arrived, time.monotonic() - began
+            timing = Timing(began - arrived, time.monotonic() - began, time.time() - (time.monotonic() - began))
             report = self._evict(lease, request.plan) if request.plan else None
             emitted = ""
             with self._device.decode(lease.prompt_tokens) as steps:
                 for index, token in enumerate(_answer(request, self.info.vocab_size), start=1):
                     text, reason, matched = _judge(request, emitted, token, index)
                     emitted += text
-                    finish = _finish(reason, matched, index, queued, prefill, report) if reason else None
+                    finish = _finish(reason, matched, index, timing, report) if reason else None
                     yield EngineOutput(text, (token,), finish)
                     if finish:
                         return
@@ -132,7 +141,7 @@ class FakeBackend:
         return tokens / self.args.prefill_tokens_per_second + tokens * tokens * self.args.prefill_pair_seconds
 
     def _evict(self, lease: Lease, plan: EvictionPlan) -> EvictionReport:
-        prompt_tokens = lease.prompt_tokens
+        prompt_tokens, began = lease.prompt_tokens, time.time()
         budgets = possible_budgets(plan, prompt_tokens)
         if not budgets:
             return EvictionReport(prompt_tokens, skipped="the prompt is not longer than its budget")
@@ -142,8 +151,9 @@ class FakeBackend:
             choice = choose_budget(plan, prompt_tokens, budgets, masses)
         if choice.tokens is None:
             return EvictionReport(prompt_tokens, skipped=choice.why)
-        before = self._pool.free_slots
+        before, scored = self._pool.free_slots, time.time()
         self._pool.shrink(lease, choice.tokens)
+        compacted = time.time()
         adapter = self._adapter(plan)
         gone = adapter is None and plan.policy in ADAPTER_POLICIES
         return EvictionReport(
@@ -155,6 +165,10 @@ class FakeBackend:
             adapter_version=adapter.version if adapter else 0,
             replaced=adapter_gone(plan) if gone else "",
             choice=choice.why,
+            scoring_seconds=scored - began,
+            compaction_seconds=compacted - scored,
+            scoring_ended=scored,
+            compaction_ended=compacted,
         )
 
     def _adapter(self, plan: EvictionPlan) -> AdapterInfo | None:
@@ -206,7 +220,6 @@ def _judge(request: EngineRequest, emitted: str, token: int, index: int) -> tupl
     return text, "length" if index == sampling.max_new_tokens else "", ""
 
 
-def _finish(
-    reason: Any, matched: str, tokens: int, queued: float, prefill: float, report: EvictionReport | None
-) -> Finish:
-    return Finish(reason, matched, tokens, 0, 0, queued, prefill, report)
+def _finish(reason: Any, matched: str, tokens: int, timing: Timing, report: EvictionReport | None) -> Finish:
+    times = (timing.queue_seconds, timing.prefill_seconds, report, timing.prefill_began)
+    return Finish(reason, matched, tokens, 0, 0, *times)

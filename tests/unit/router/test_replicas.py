@@ -17,6 +17,7 @@ from router.replicas.choice import Wanted
 from router.replicas.pool import PoolSettings, ReplicaPool
 from router.replicas.replica import Replica
 from services.shared.errors import Unavailable
+from services.shared.tracing.context import Headers
 
 MODEL = runtime_pb2.GetModelInfoResponse(
     model="tiny", fingerprint="f1", context_tokens=4096, vocab_size=1000, policies=["full", "window"]
@@ -67,7 +68,9 @@ class ScriptedRuntime:
         self.on_load()
         return self.report
 
-    def generate(self, request: generation_pb2.GenerateRequest, timeout_seconds: float | None) -> Stream:
+    def generate(
+        self, request: generation_pb2.GenerateRequest, timeout_seconds: float | None, headers: Headers
+    ) -> Stream:
         return Stream()
 
 

@@ -1,11 +1,12 @@
 """What the servicer hands to an engine, and what it makes of engines that misbehave."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from opentelemetry.trace import NoOpTracer
 from prometheus_client import CollectorRegistry
 
 from protos.generation.v1 import generation_pb2
@@ -44,6 +45,16 @@ class ScriptedBackend:
             yield output
 
 
+class SilentCall:
+    """A gRPC call without headers whose end nobody hears of."""
+
+    def invocation_metadata(self) -> tuple[()]:
+        return ()
+
+    def add_done_callback(self, callback: Callable[[Any], None]) -> None:
+        """It never ends."""
+
+
 class ReadyEngine:
     """An engine that has started."""
 
@@ -61,7 +72,8 @@ def servicer(backend: ScriptedBackend, model_path: Path, **settings: Any) -> tup
     engine: Any = ReadyEngine(backend, model_path)
     chosen = RuntimeSettings(model_path=model_path, **settings)
     metrics = RequestMetrics(CollectorRegistry())
-    return GenerationServicer(chosen, engine, calls, ScoringDefaults, AdapterTable(0), metrics.finished), calls
+    made = GenerationServicer(chosen, engine, calls, ScoringDefaults, AdapterTable(0), metrics.finished, NoOpTracer())
+    return made, calls
 
 
 def request(**fields: Any) -> generation_pb2.GenerateRequest:
@@ -72,7 +84,7 @@ def request(**fields: Any) -> generation_pb2.GenerateRequest:
 
 
 async def answer(target: Any, asked: generation_pb2.GenerateRequest) -> list[generation_pb2.GenerateResponse]:
-    return [response async for response in target.Generate(asked, None)]
+    return [response async for response in target.Generate(asked, SilentCall())]
 
 
 async def test_text_and_token_ids_reach_the_engine_as_the_same_prompt(tiny_model):

@@ -199,6 +199,7 @@ def _finish(meta: dict[str, Any], report: EvictionReport | None) -> Finish:
         queue_seconds=meta.get("queue_time") or 0.0,
         prefill_seconds=_prefill_seconds(meta, report),
         eviction=report,
+        prefill_began=meta.get("forward_entry_time") or 0.0,
     )
 
 

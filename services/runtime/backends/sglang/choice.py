@@ -44,7 +44,7 @@ def choose(scheduler: Any, jobs: Sequence[Job]) -> Iterator[tuple[Job, torch.Ten
         try:
             chosen = _chosen(each, masses)
         except Exception as error:
-            logger.exception("selection failed", request=each.job.req.rid)
+            logger.exception("selection failed", request_id=each.job.req.rid)
             keep_whole(each.job.req, each.job.state, f"selection failed: {error}")
             continue
         if chosen is not None:
@@ -56,7 +56,7 @@ def _scored(scheduler: Any, jobs: Sequence[Job]) -> Iterator[Scored]:
         try:
             yield _score(job, seen, watch)
         except Exception as error:
-            logger.exception("scores failed", request=job.req.rid)
+            logger.exception("scores failed", request_id=job.req.rid)
             keep_whole(job.req, job.state, f"selection failed: {error}")
 
 
@@ -67,7 +67,7 @@ def _observed(scheduler: Any, jobs: Sequence[Job]) -> list[tuple[Job, Observatio
         try:
             observations, watch = observe(scheduler, together)
         except Exception as error:
-            logger.exception("scoring pass failed", requests=[job.req.rid for job in together])
+            logger.exception("scoring pass failed", request_ids=[job.req.rid for job in together])
             for job in together:
                 keep_whole(job.req, job.state, f"scoring failed: {error}")
             continue

@@ -97,14 +97,14 @@ def _replay(scheduler: Any, job: Job, tokens: array[int], target: torch.Tensor) 
             group = RowGroup(embed(runner, rows), job.prompt_tokens + start, target[:done], slots)
             run_side_pass(runner, [group])
     except Exception as error:
-        logger.exception("replay after a retraction failed", request=req.rid)
+        logger.exception("replay after a retraction failed", request_id=req.rid)
         _give_up(req, str(error))
 
 
 def _give_up(req: Any, why: str) -> None:
     """End an answer that cannot go on where it was; the caller may send its request again."""
     req.to_finish = FINISH_ABORT(f"not resumed after a retraction: {why}", status_code=HTTPStatus.SERVICE_UNAVAILABLE)
-    logger.error("answer not resumed after a retraction", request=req.rid, why=why)
+    logger.error("answer not resumed after a retraction", request_id=req.rid, why=why)
 
 
 def _to_host(kept: torch.Tensor) -> torch.Tensor:

@@ -93,7 +93,7 @@ def by_adapter(jobs: Sequence[Job]) -> list[list[Job]]:
 def keep_whole(req: Any, state: RequestState, why: str) -> None:
     """Settle this prefill without evicting anything, against the plan; log and report say why."""
     settle_whole(req, state, why)
-    logger.warning("KV kept whole", request=req.rid, why=why)
+    logger.warning("KV kept whole", request_id=req.rid, why=why)
 
 
 def settle_whole(req: Any, state: RequestState, why: str, scoring: Stopwatch | None = None) -> None:

@@ -29,6 +29,20 @@ class Stopwatch:
         self._end.synchronize()
         return float(self._start.elapsed_time(self._end)) / 1000
 
+    def ended(self) -> float:
+        """When that was, in seconds since the epoch: on CUDA when the host saw it, which it waits for."""
+        if not self._cuda:
+            return time.time() - (time.perf_counter() - float(self._end))
+        self._end.synchronize()
+        return time.time()
+
+    def before(self, later: Stopwatch) -> float:
+        """Seconds from the end of this one to that of a later one; waits for the device."""
+        if not self._cuda:
+            return float(later._end - self._end)
+        later._end.synchronize()
+        return float(self._end.elapsed_time(later._end)) / 1000
+
     def _mark(self) -> Any:
         if not self._cuda:
             return time.perf_counter()
@@ -55,6 +69,7 @@ class PendingReport:
 
     def finish(self) -> dict[str, Any]:
         """The `EvictionReport` as a plain dictionary; waits for the device."""
+        scoring_ended, compaction_ended = self._ends()
         report = EvictionReport(
             kept_tokens=self.kept_tokens,
             free_slots_before=self.free_slots_before,
@@ -62,6 +77,8 @@ class PendingReport:
             retained_mass=None if self.retained_mass is None else float(self.retained_mass),
             scoring_seconds=self.scoring.seconds() if self.scoring else 0.0,
             compaction_seconds=self.compaction.seconds() if self.compaction else 0.0,
+            scoring_ended=scoring_ended,
+            compaction_ended=compaction_ended,
             skipped=self.skipped,
             adapter=self.adapter,
             adapter_version=self.adapter_version,
@@ -69,3 +86,13 @@ class PendingReport:
             choice=self.choice,
         )
         return asdict(report)
+
+    def _ends(self) -> tuple[float, float]:
+        """Of scoring and compaction, in seconds since the epoch; 0 where there was none."""
+        compacted = self.compaction.ended() if self.compaction else 0.0
+        if self.scoring is None:
+            return 0.0, compacted
+        if self.compaction is None:
+            return self.scoring.ended(), 0.0
+        # not what the host saw of it, which may be as late as the end of both
+        return compacted - self.scoring.before(self.compaction), compacted

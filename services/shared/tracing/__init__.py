@@ -1,0 +1,1 @@
+"""Spans of a process, off unless OpenTelemetry's own variables name a collector."""
