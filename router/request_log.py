@@ -3,7 +3,6 @@
 import time
 from dataclasses import dataclass, field
 
-import grpc
 import structlog
 
 logger = structlog.get_logger()
@@ -29,8 +28,8 @@ class RequestRecord:
         """The request goes to its runtime now."""
         self.own_seconds = time.monotonic() - self.started - self.tokenizing_seconds
 
-    def write(self, context: grpc.aio.ServicerContext) -> None:
-        """Log one line. For the end of the call, when its status is known."""
+    def write(self, status: str) -> None:
+        """Log one line. For the end of the request, when its status is known: the name of a gRPC code."""
         logger.info(
             "request",
             request_id=self.request_id,
@@ -39,16 +38,8 @@ class RequestRecord:
             budget_tokens=self.budget_tokens,
             budget_rule=self.budget_rule,
             target=self.target,
-            status=self._status(context),
+            status=status,
             tokenizing_seconds=round(self.tokenizing_seconds, 6),
             own_seconds=round(self.own_seconds, 6),
             seconds=round(time.monotonic() - self.started, 6),
         )
-
-    def _status(self, context: grpc.aio.ServicerContext) -> str:
-        if context.code():
-            return context.code().name
-        if self.answered:
-            return "OK"
-        # gRPC gives no code to a call that ended from outside
-        return "DEADLINE_EXCEEDED" if context.time_remaining() == 0 else "CANCELLED"

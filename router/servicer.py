@@ -24,7 +24,7 @@ class GenerationServicer(generation_pb2_grpc.GenerationServiceServicer):
         self, request: generation_pb2.GenerateRequest, context: grpc.aio.ServicerContext
     ) -> AsyncIterator[generation_pb2.GenerateResponse]:
         record = RequestRecord()
-        context.add_done_callback(record.write)
+        context.add_done_callback(lambda ended: record.write(_status(ended, record)))
         caller = caller_of(context, self._callers)
         answer = self._generation.respond(request, caller, context.time_remaining, record)
         try:
@@ -33,3 +33,12 @@ class GenerationServicer(generation_pb2_grpc.GenerationServiceServicer):
                     yield response
         except grpc.aio.AioRpcError as error:
             await context.abort_with_status(client_status(error))
+
+
+def _status(context: grpc.aio.ServicerContext, record: RequestRecord) -> str:
+    if context.code():
+        return context.code().name
+    if record.answered:
+        return "OK"
+    # gRPC gives no code to a call that ended from outside
+    return "DEADLINE_EXCEEDED" if context.time_remaining() == 0 else "CANCELLED"
