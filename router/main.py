@@ -17,6 +17,11 @@ from router.api_keys import ApiKeys
 from router.budgets import load_rules
 from router.budgets.limits import LengthBucket, Limits
 from router.generation import Generation
+from router.http.app import build_http
+from router.http.chat_template import ChatTemplate
+from router.http.parts import HttpOptions, HttpParts
+from router.http.server import http_served
+from router.http.streaming import Pace
 from router.identity import CallerResolver, SingleTenant
 from router.in_flight import InFlight
 from router.replicas import Replica, ReplicaPool
@@ -51,6 +56,7 @@ class Parts:
     tokenizer: PromptTokenizer
     callers: CallerResolver
     redis: RedisOptions | None
+    chat_template: ChatTemplate | None
 
 
 async def serve(settings: RouterSettings, parts: Parts) -> int:
@@ -75,6 +81,11 @@ async def serve(settings: RouterSettings, parts: Parts) -> int:
         watching = await stack.enter_async_context(background(pool.follow()))
         stopped = await stack.enter_async_context(background(stop.wait()))
         await stack.enter_async_context(background(_follow_readiness(pool, tenants.feed, health)))
+        http = HttpParts(generation, parts.callers, parts.chat_template, pool.limits, lambda: health.reason)
+        app = build_http(http, _http(settings))
+        await stack.enter_async_context(
+            http_served(app, settings.host, settings.http_port, settings.http_write_seconds)
+        )
         await asyncio.wait([following, watching, stopped], return_when=asyncio.FIRST_COMPLETED)
         await stop_gracefully(server, health, settings.shutdown_grace_seconds, in_flight.drain())
         return 0 if stopped.done() else 1
@@ -106,6 +117,11 @@ def _server(settings: RouterSettings) -> grpc.aio.Server:
         interceptors=[ErrorInterceptor(settings.max_message_bytes)],
         options=server_options(settings.max_message_bytes),
     )
+
+
+def _http(settings: RouterSettings) -> HttpOptions:
+    pace = Pace(settings.http_ping_seconds, settings.http_write_seconds)
+    return HttpOptions(settings.max_message_bytes, settings.http_chat_tokens, pace, settings.http_docs)
 
 
 def _builtin(settings: RouterSettings) -> Limits:
@@ -154,6 +170,7 @@ def main() -> None:
     settings = load_settings(RouterSettings)
     with refused("ROUTER_MODEL_PATH", settings.model_path):
         tokenizer = PromptTokenizer(settings.model_path)
+        chat_template = ChatTemplate.read(settings.model_path, tokenizer)
     with refused("ROUTER_API_KEYS_PATH", settings.api_keys_path):
         callers = _callers(settings)
     with refused("ROUTER_REDIS_URL"):
@@ -161,7 +178,7 @@ def main() -> None:
     with refused("ROUTER_LOAD_START_RATIO"):
         load_rules(_rules(settings))
     configure_logs(settings.log_level)
-    raise SystemExit(uvloop.run(serve(settings, Parts(tokenizer, callers, redis))))
+    raise SystemExit(uvloop.run(serve(settings, Parts(tokenizer, callers, redis, chat_template))))
 
 
 @contextmanager
