@@ -6,6 +6,8 @@ from router.admission.build import QuotaSettings
 from router.admission.fair_queue import FairQueue, QueueSettings
 from router.api_keys import ApiKeys
 from router.budgets.limits import LengthBucket, Limits
+from router.http.parts import HttpOptions
+from router.http.streaming import Pace
 from router.identity import CallerResolver, SingleTenant
 from router.latency.room import RoomRule
 from router.replicas.discovery import Discovery, discovery_of
@@ -78,6 +80,12 @@ def connect(settings: RouterSettings, target: str) -> RuntimeClient:
     return RuntimeClient(
         target, timeout_seconds=settings.load_timeout_seconds, keepalive_seconds=settings.keepalive_seconds
     )
+
+
+def http_options(settings: RouterSettings) -> HttpOptions:
+    """How the OpenAI-compatible API is served."""
+    pace = Pace(settings.http_ping_seconds, settings.http_write_seconds)
+    return HttpOptions(settings.max_message_bytes, settings.http_chat_tokens, pace, settings.http_docs)
 
 
 def build_queue(settings: RouterSettings, pool: ReplicaPool) -> FairQueue:

@@ -23,6 +23,7 @@ from router.building import (
     connect,
     discovery,
     feed_settings,
+    http_options,
     pool_settings,
     quota_settings,
     redis_options,
@@ -31,6 +32,10 @@ from router.building import (
 )
 from router.dispatch import Dispatch
 from router.generation import Admission, Generation
+from router.http.app import build_http
+from router.http.chat_template import ChatTemplate
+from router.http.parts import HttpParts
+from router.http.server import http_served
 from router.identity import CallerResolver
 from router.in_flight import InFlight
 from router.metrics.requests import RequestMetrics
@@ -76,6 +81,7 @@ class Parts:
     callers: CallerResolver
     redis: RedisOptions | None
     tracing: TracingSettings
+    chat_template: ChatTemplate | None
 
 
 async def serve(settings: RouterSettings, parts: Parts) -> int:
@@ -110,6 +116,11 @@ async def serve(settings: RouterSettings, parts: Parts) -> int:
         counting = await stack.enter_async_context(background(quotas.follow()))
         stopped = await stack.enter_async_context(background(stop.wait()))
         await stack.enter_async_context(background(_follow_readiness(pool, tenants.feed, health)))
+        http = HttpParts(generation, parts.callers, requests, parts.chat_template, pool.limits, lambda: health.reason)
+        app = build_http(http, http_options(settings))
+        await stack.enter_async_context(
+            http_served(app, settings.host, settings.http_port, settings.http_write_seconds)
+        )
         await asyncio.wait([following, watching, counting, stopped], return_when=asyncio.FIRST_COMPLETED)
         await stop_gracefully(server, health, settings.shutdown_grace_seconds, in_flight.drain())
         return 0 if stopped.done() else 1
@@ -147,6 +158,7 @@ def main() -> None:
     settings = load_settings(RouterSettings)
     with refused("ROUTER_MODEL_PATH", settings.model_path):
         tokenizer = PromptTokenizer(settings.model_path)
+        chat_template = ChatTemplate.read(settings.model_path, tokenizer)
     with refused("ROUTER_API_KEYS_PATH", settings.api_keys_path):
         callers = caller_resolver(settings)
     with refused("ROUTER_REDIS_URL"):
@@ -154,7 +166,7 @@ def main() -> None:
     with refused("ROUTER_LOAD_START_RATIO"):
         load_rules(rule_params(settings))
     configure_logs(settings.log_level, beside=True)
-    parts = Parts(tokenizer, callers, redis, load_settings(TracingSettings))
+    parts = Parts(tokenizer, callers, redis, load_settings(TracingSettings), chat_template)
     raise SystemExit(uvloop.run(serve(settings, parts)))
 
 

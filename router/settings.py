@@ -18,6 +18,15 @@ class RouterSettings(BaseSettings):
 
     host: str = Field("127.0.0.1", description="address to listen on")
     port: int = Field(50050, ge=0, le=65535, description="gRPC port; 0 picks a free one")
+    http_port: OptionalPort = Field(
+        None, description="port of the OpenAI-compatible API on the same address; 0 picks a free one, empty serves none"
+    )
+    http_chat_tokens: int = Field(1024, ge=1, description="longest answer to a chat that names no maximum")
+    http_docs: bool = Field(False, description="serve a page about the API at /docs; its scripts come from a CDN")
+    http_ping_seconds: float = Field(10.0, gt=0, description="a stream without news for so long says that it is alive")
+    http_write_seconds: float = Field(
+        60.0, ge=1, description="a client that does not read its answer for so long is cut off"
+    )
     metrics_port: OptionalPort = Field(
         9050, description="HTTP port of /metrics, for Prometheus; 0 picks a free one, empty serves none"
     )

@@ -1,0 +1,1 @@
+"""The router over HTTP, as clients of OpenAI's API expect it."""
