@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 
@@ -14,41 +14,22 @@ from prometheus_client import CollectorRegistry
 
 from protos.generation.v1 import generation_pb2, generation_pb2_grpc
 from protos.router.v1 import tenant_budget_pb2, tenant_budget_pb2_grpc
-from router.admission.build import build_quotas
+from router.assembly import Router, assemble
 from router.budgets import load_rules
-from router.building import (
-    build_queue,
-    builtin,
-    caller_resolver,
-    connect,
-    discovery,
-    feed_settings,
-    http_options,
-    pool_settings,
-    quota_settings,
-    redis_options,
-    retry_budget,
-    rule_params,
-)
-from router.dispatch import Dispatch
-from router.generation import Admission, Generation
+from router.building import caller_resolver, http_options, redis_options, rule_params
 from router.http.app import build_http
 from router.http.chat_template import ChatTemplate
 from router.http.parts import HttpParts
 from router.http.server import http_served
 from router.identity import CallerResolver
-from router.in_flight import InFlight
 from router.metrics.requests import RequestMetrics
 from router.metrics.state import policy_metrics, replica_metrics
-from router.preparation import Preparation
-from router.replicas.members import Members
 from router.replicas.pool import ReplicaPool
 from router.request_log import RequestLog
 from router.request_record import Requests
 from router.request_spans import RequestSpans
 from router.servicer import GenerationServicer
 from router.settings import RouterSettings
-from router.tenants.build import build_tenants
 from router.tenants.feed import PolicyFeed
 from services.shared.health import Health
 from services.shared.interceptors import ErrorInterceptor, server_options
@@ -88,51 +69,55 @@ async def serve(settings: RouterSettings, parts: Parts) -> int:
     """The exit code: 0 after a signal, 1 when the runtimes or budgets are no longer watched, which is a bug."""
     stop = stop_event_on_signals()
     async with AsyncExitStack() as stack:
-        pool, in_flight, server = ReplicaPool(settings=pool_settings(settings)), InFlight(), _server(settings)
-        members = Members(pool, discovery(settings), partial(connect, settings))
+        server = _server(settings)
         health = Health(server, SERVICES, reflect=settings.reflection)
-        show = partial(health.flag, POLICIES_FLAG)
-        tenants = build_tenants(builtin(settings), feed_settings(settings), parts.redis, show, lambda: pool.aliases)
-        quotas = build_quotas(parts.redis, quota_settings(settings), lambda: tenants.feed.routers)
-        admission = Admission(in_flight, quotas, build_queue(settings, pool))
-        preparation = Preparation(parts.tokenizer, tenants.table, pool.limits)
-        rules, dispatch = load_rules(rule_params(settings)), Dispatch(pool, admission.queue, retry_budget(settings))
-        generation = Generation(preparation, admission, tenants.table, rules, pool, dispatch)
+        router = assemble(settings, parts.tokenizer, parts.redis, partial(health.flag, POLICIES_FLAG))
         tracer = await stack.enter_async_context(traces_sent(parts.tracing, SERVICE))
-        requests, metrics = _observed(settings, tracer, pool, tenants.feed)
+        requests, metrics = _observed(settings, tracer, router)
         await stack.enter_async_context(metrics_served(metrics, settings.host, settings.metrics_port))
-        generation_pb2_grpc.add_GenerationServiceServicer_to_server(
-            GenerationServicer(generation, parts.callers, requests), server
-        )
-        tenant_budget_pb2_grpc.add_TenantBudgetServiceServicer_to_server(
-            tenants.servicer(parts.callers, generation.explain), server
-        )
+        _serve_on(server, router, parts, requests)
         keep_what_is_built()
         port = await listen(server, settings.host, settings.port)
         await health.alive()
         logger.info("listening", host=settings.host, port=port)
-        following = await stack.enter_async_context(background(tenants.feed.follow()))
-        watching = await stack.enter_async_context(background(members.follow()))
-        counting = await stack.enter_async_context(background(quotas.follow()))
-        stopped = await stack.enter_async_context(background(stop.wait()))
-        await stack.enter_async_context(background(_follow_readiness(pool, tenants.feed, health)))
-        http = HttpParts(generation, parts.callers, requests, parts.chat_template, pool.limits, lambda: health.reason)
-        app = build_http(http, http_options(settings))
-        await stack.enter_async_context(
-            http_served(app, settings.host, settings.http_port, settings.http_write_seconds)
-        )
-        await asyncio.wait([following, watching, counting, stopped], return_when=asyncio.FIRST_COMPLETED)
-        await stop_gracefully(server, health, settings.shutdown_grace_seconds, in_flight.drain())
-        return 0 if stopped.done() else 1
+        works = (router.tenants.feed.follow(), router.members.follow(), router.quotas.follow(), stop.wait())
+        tasks = [await stack.enter_async_context(background(work)) for work in works]
+        await stack.enter_async_context(background(_follow_readiness(router.pool, router.tenants.feed, health)))
+        await stack.enter_async_context(_http(settings, router, parts, requests, health))
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        await stop_gracefully(server, health, settings.shutdown_grace_seconds, router.in_flight.drain())
+        # the signal is the last one
+        return 0 if tasks[-1].done() else 1
 
 
-def _observed(
-    settings: RouterSettings, tracer: Tracer, pool: ReplicaPool, feed: PolicyFeed
-) -> tuple[Requests, CollectorRegistry]:
+def _serve_on(server: grpc.aio.Server, router: Router, parts: Parts, requests: Requests) -> None:
+    generation_pb2_grpc.add_GenerationServiceServicer_to_server(
+        GenerationServicer(router.generation, parts.callers, requests), server
+    )
+    tenant_budget_pb2_grpc.add_TenantBudgetServiceServicer_to_server(
+        router.tenants.servicer(parts.callers, router.generation.explain), server
+    )
+
+
+def _http(
+    settings: RouterSettings, router: Router, parts: Parts, requests: Requests, health: Health
+) -> AbstractAsyncContextManager[None]:
+    """The OpenAI-compatible API, where there is a port for it."""
+    served = HttpParts(
+        router.generation, parts.callers, requests, parts.chat_template, router.pool.limits, lambda: health.reason
+    )
+    app = build_http(served, http_options(settings))
+    return http_served(app, settings.host, settings.http_port, settings.http_write_seconds)
+
+
+def _observed(settings: RouterSettings, tracer: Tracer, router: Router) -> tuple[Requests, CollectorRegistry]:
     """What begins the record of each request, and what is counted of them and of this router."""
     registry = CollectorRegistry()
     counted = RequestMetrics(registry, settings.metrics_max_tenants)
-    replicas, policies = partial(replica_metrics, lambda: pool.replicas), partial(policy_metrics, feed)
+    replicas, policies = (
+        partial(replica_metrics, lambda: router.pool.replicas),
+        partial(policy_metrics, router.tenants.feed),
+    )
     registry.register(LoopCollector(asyncio.get_running_loop(), counted.in_flight, replicas, policies))
     return Requests((counted, RequestLog(), RequestSpans()), tracer), registry
 

@@ -42,13 +42,16 @@ VALUES = st.recursive(
 BODIES = st.dictionaries(NAMES, VALUES, max_size=5)
 
 
+EXCHANGE = Exchange.of({"path": "/v1/completions", "headers": []}, Requests((), NoOpTracer()))
+
+
 def judged(body: ChatRequest | CompletionRequest, prompt) -> None:
     """Raises InvalidArgument, or nothing."""
     request = to_generate(
         body,
         prompt,
         body.max_new_tokens or 1,
-        Exchange.of({"path": "/v1/completions", "headers": []}, Requests((), NoOpTracer())),
+        EXCHANGE,
     )
     parse_generate(generation_pb2.GenerateRequest.FromString(request.SerializeToString()))
 
