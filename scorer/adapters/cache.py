@@ -75,8 +75,9 @@ class AdapterCache:
         return CachedAdapter(version, folder, weights.sha256, weights.size_bytes, config.lookahead_tokens)
 
     async def _watched(self, store: AdapterStore, upload: Upload, folder: Path) -> None:
-        seen = {"lookaheadkv.adapter.id": str(upload.version), "lookaheadkv.adapter.bytes": _size_bytes(upload)}
-        with self._tracer.start_as_current_span("fetch adapter", attributes=seen):
+        with self._tracer.start_as_current_span("fetch adapter") as span:
+            span.set_attribute("lookaheadkv.adapter.id", str(upload.version))
+            span.set_attribute("lookaheadkv.adapter.bytes", _size_bytes(upload))
             try:
                 await self._fetch(store, upload, folder)
             except Exception:

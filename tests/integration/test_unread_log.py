@@ -3,6 +3,9 @@
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+
+import pytest
 
 from tests.integration.clients import Client, generate_request
 from tests.processes import ROOT, free_port
@@ -11,7 +14,9 @@ from tests.processes import ROOT, free_port
 REQUESTS = 400
 
 
-async def test_a_log_that_nobody_reads_holds_up_no_request(start_runtime, tiny_model):
+@pytest.fixture
+def unread(start_runtime, tiny_model) -> Iterator[str]:
+    """Where a router listens that writes into a pipe without a reader."""
     port = free_port()
     variables = {
         "ROUTER_PORT": str(port),
@@ -21,11 +26,13 @@ async def test_a_log_that_nobody_reads_holds_up_no_request(start_runtime, tiny_m
     }
     command = [sys.executable, "-m", "router.main"]
     with subprocess.Popen(command, cwd=ROOT, env=os.environ | variables, stderr=subprocess.PIPE) as router:
-        try:
-            async with Client(f"127.0.0.1:{port}") as client:
-                await client.channel.channel_ready()
-                await client.ready()
-                for _ in range(REQUESTS):
-                    await client.answer(generate_request(10, 1))
-        finally:
-            router.kill()
+        yield f"127.0.0.1:{port}"
+        router.kill()
+
+
+async def test_a_log_that_nobody_reads_holds_up_no_request(unread):
+    async with Client(unread) as client:
+        await client.channel.channel_ready()
+        await client.ready()
+        for _ in range(REQUESTS):
+            await client.answer(generate_request(10, 1))

@@ -83,7 +83,7 @@ class ToldOnce(logging.Handler):
 class TellingExporter(SpanExporter):
     """Another exporter, whose success is told."""
 
-    def __init__(self, exporter: OTLPSpanExporter, told: ToldOnce) -> None:
+    def __init__(self, exporter: SpanExporter, told: ToldOnce) -> None:
         self._exporter = exporter
         self._told = told
         self._over = False

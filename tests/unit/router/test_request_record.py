@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from opentelemetry.sdk.trace import TracerProvider
@@ -18,7 +19,14 @@ from router.metrics.requests import RequestMetrics
 from router.request_log import RequestLog
 from router.request_record import HTTP, RequestRecord, Requests, rejection_of
 from router.request_spans import RequestSpans
-from services.shared.errors import FailedPrecondition, InvalidArgument, ResourceExhausted, Unavailable, Violation
+from services.shared.errors import (
+    FailedPrecondition,
+    InvalidArgument,
+    ResourceExhausted,
+    ServiceError,
+    Unavailable,
+    Violation,
+)
 
 PLACED = Placed("acme", BudgetRequest(300, new_tokens=20, hint_budget_tokens=128), Budget(100, "load", ("full",)), 7)
 
@@ -48,7 +56,7 @@ def answered(requests: Requests, placed: Placed = PLACED, tenant: str = "acme") 
     return record
 
 
-def refused(requests: Requests, error: Exception, tenant: str = "acme") -> RequestRecord:
+def refused(requests: Requests, error: ServiceError, tenant: str = "acme") -> RequestRecord:
     record = requests.start({})
     record.tenant = tenant
     record.refused(error)
@@ -223,7 +231,7 @@ def test_stages_are_spans_within_the_request_s_where_they_took_place():
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     began = time.time_ns()
     answered(Requests((RequestSpans(),), provider.get_tracer("test")))
-    spans = {span.name: span for span in exporter.get_finished_spans()}
+    spans: dict[str, Any] = {span.name: span for span in exporter.get_finished_spans()}
     assert set(spans) == {"tokenize", "queue", "generate", "text_completion tiny"}
     seconds = {name: (span.end_time - span.start_time) / 1e9 for name, span in spans.items()}
     assert seconds["tokenize"] == pytest.approx(0.25, abs=1e-6)

@@ -1,4 +1,4 @@
-"""docs/metrics.md has every metric of every process, as it is scraped, and no other."""
+"""docs/observability.md has every metric of every process, as it is scraped, and no other."""
 
 import asyncio
 import re
@@ -16,7 +16,7 @@ from tests.scraping import families, scrape
 PARTS = ("bucket", "sum", "count")
 PROCESSES = ("router", "runtime", "scorer")
 ROW = re.compile(r"\| `(lookaheadkv_\w+)` \| (\w+) \| (.*?) \| (.*) \|")
-PAGE = (ROOT / "docs" / "metrics.md").read_text()
+PAGE = (ROOT / "docs" / "observability.md").read_text()
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ async def processes(start_runtime, start_router, start_scorer, redis_server, tin
 
 def rows(process: str) -> dict[str, tuple[str, str, str]]:
     """Of the page: type, labels and meaning by name."""
-    section = PAGE.partition(f"\n## {process}\n")[2].partition("\n## ")[0]
+    section = PAGE.partition(f"\n## Metrics of the {process}\n")[2].partition("\n## ")[0]
     return {name: (kind, labels, meaning) for name, kind, labels, meaning in ROW.findall(section)}
 
 
@@ -66,11 +66,11 @@ async def test_the_page_lists_what_is_scraped(processes):
             key: (kind, labels or told.get(key, ("", "", ""))[1], text) for key, (kind, labels, text) in found.items()
         }
         wanted = "\n".join(f"| `{key}` | {' | '.join(row)} |" for key, row in found.items())
-        assert told == found, f"docs/metrics.md, {name}, is to be:\n{wanted}"
+        assert told == found, f"docs/observability.md, {name}, is to be:\n{wanted}"
 
 
 def test_what_is_to_be_watched_is_there():
-    watched = PAGE.partition("\n## What to watch\n")[2].partition("\n## router\n")[0]
+    watched = PAGE.partition("\n### What to watch\n")[2].partition("\n## ")[0]
     named = set(re.findall(r"lookaheadkv_\w+", watched))
     known = {name: row[0] for process in PROCESSES for name, row in rows(process).items()}
     parts = {f"{name}_{part}" for name, kind in known.items() if kind == "histogram" for part in PARTS}
