@@ -8,6 +8,7 @@ import grpc
 import pytest
 from google.protobuf.duration_pb2 import Duration
 from grpc import StatusCode
+from grpc_status import rpc_status
 
 from protos.generation.v1 import generation_pb2
 from protos.router.v1 import tenant_budget_pb2 as pb
@@ -18,6 +19,7 @@ from tests.integration.registry_client import refusal
 # the bound within which every router goes by a change
 FOLLOW_SECONDS = 2.0
 PROMPT_TOKENS = 1000
+WHOLE = generation_pb2.KvHint(keep_ratio=1.0)
 KEYS = {"root": "{{sha256: {0}, tenant: ops, admin: true}}", "one": "{{sha256: {0}, tenant: acme}}"}
 
 
@@ -132,3 +134,31 @@ async def wrote(routers: Routers) -> bool:
     except grpc.aio.AioRpcError:
         return False
     return True
+
+
+async def test_quotas_hold_over_both_routers_and_say_whether_waiting_helps(routers):
+    await routers.create(requests_per_minute=2, tokens_per_minute=3000)
+    for client in (routers.first, routers.second):
+        await routers.answer(client)
+    later = await refusal(routers.answer(routers.first))
+    never = await refusal(routers.answer(routers.first, sampling=generation_pb2.SamplingParams(max_new_tokens=2500)))
+    assert later.code() == never.code() == StatusCode.RESOURCE_EXHAUSTED
+    assert details(later) == {"QuotaFailure", "ErrorInfo", "RetryInfo"}
+    assert details(never) == {"QuotaFailure", "ErrorInfo"}
+    assert "'acme'" in later.details() and "requests per minute" in later.details()
+
+
+async def test_resident_quota_makes_budgets_smaller_before_it_refuses(routers):
+    await routers.create(max_resident_kv_tokens=300, min_budget_tokens=100)
+    small = await routers.answer(routers.first)
+    error = await refusal(
+        routers.answer(routers.first, sampling=generation_pb2.SamplingParams(max_new_tokens=250), kv=WHOLE)
+    )
+    assert (small.decision.rule, small.decision.granted_tokens) == ("resident_quota", 298)
+    assert error.code() == StatusCode.RESOURCE_EXHAUSTED and details(error) == {"QuotaFailure", "ErrorInfo"}
+
+
+def details(error: grpc.aio.AioRpcError) -> set[str]:
+    status = rpc_status.from_call(error)
+    assert status is not None
+    return {detail.type_url.rpartition(".")[2] for detail in status.details}

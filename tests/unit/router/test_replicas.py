@@ -166,7 +166,7 @@ async def test_whoever_waits_for_room_hears_when_a_call_has_ended_or_failed(two)
     two.pool.on_room(lambda: woken.append(two.replicas[0].calls))
     two.replicas[0].generate(REQUEST, None).cancel()
     assert woken == [0]
-    two.pool.failed(two.replicas[0], failure(grpc.StatusCode.UNAVAILABLE))
+    two.pool.failed(two.replicas[0], grpc.StatusCode.UNAVAILABLE, "")
     assert len(woken) == 2
 
 
