@@ -23,7 +23,7 @@ from router.http.parts import HttpParts
 from router.http.server import http_served
 from router.identity import CallerResolver
 from router.metrics.requests import RequestMetrics
-from router.metrics.state import policy_metrics, replica_metrics
+from router.metrics.state import policy_metrics, quota_metrics, replica_metrics
 from router.replicas.pool import ReplicaPool
 from router.request_log import RequestLog
 from router.request_record import Requests
@@ -118,7 +118,8 @@ def _observed(settings: RouterSettings, tracer: Tracer, router: Router) -> tuple
         partial(replica_metrics, lambda: router.pool.replicas),
         partial(policy_metrics, router.tenants.feed),
     )
-    registry.register(LoopCollector(asyncio.get_running_loop(), counted.in_flight, replicas, policies))
+    quotas = partial(quota_metrics, lambda: router.quotas.shared)
+    registry.register(LoopCollector(asyncio.get_running_loop(), counted.in_flight, replicas, policies, quotas))
     return Requests((counted, RequestLog(), RequestSpans()), tracer), registry
 
 

@@ -12,7 +12,7 @@ TARGET = "target"
 
 
 class ReplicaState(Protocol):
-    """What is shown of a runtime. `objection` is why it is not to be picked, a short word; empty when it is."""
+    """What is shown of a runtime. `reason_out` is why it is not picked, in a few words; empty when it is."""
 
     @property
     def target(self) -> str: ...
@@ -21,7 +21,7 @@ class ReplicaState(Protocol):
     def usable(self) -> bool: ...
 
     @property
-    def objection(self) -> str: ...
+    def reason_out(self) -> str: ...
 
     @property
     def calls(self) -> int: ...
@@ -59,8 +59,8 @@ def replica_metrics(replicas: Callable[[], Iterable[ReplicaState]]) -> Iterator[
         yield family
     out = _gauge("replica_out", "1 for a runtime that is not picked, with the reason.", TARGET, "reason")
     for replica in found:
-        if replica.objection:
-            out.add_metric([replica.target, replica.objection.replace(" ", "_")], 1)
+        if replica.reason_out:
+            out.add_metric([replica.target, replica.reason_out.replace(" ", "_")], 1)
     yield out
 
 
@@ -80,6 +80,13 @@ def policy_metrics(policies: PolicyState) -> Iterator[Metric]:
         family = _gauge(name, meaning)
         family.add_metric([], float(value))
         yield family
+
+
+def quota_metrics(shared: Callable[[], bool]) -> Iterator[Metric]:
+    """Of the tenants' quotas."""
+    family = _gauge("quotas_local", "1 while each router enforces a share of the quotas, for want of Redis.")
+    family.add_metric([], float(not shared()))
+    yield family
 
 
 Read = Callable[[ReplicaState], float]

@@ -53,6 +53,11 @@ class Replica:
         return not self.objection and self.runtime.connected()
 
     @property
+    def reason_out(self) -> str:
+        """Why it is not picked, in a few words; empty when it is."""
+        return self.objection or ("left alone" if self.standing.out(time.monotonic()) else "")
+
+    @property
     def latency(self) -> LatencyModel:
         """What was learned of its speed."""
         return self.tracker.model
