@@ -13,6 +13,7 @@ from structlog.testing import capture_logs
 
 from protos.generation.v1 import generation_pb2
 from protos.runtime.v1 import runtime_pb2
+from router.latency.model import Observation
 from router.replicas.choice import Wanted
 from router.replicas.pool import PoolSettings, ReplicaPool
 from router.replicas.replica import Replica
@@ -256,3 +257,32 @@ async def test_usability_is_followed_as_it_changes():
     assert setup.picks(2) == ["b:1", "b:1"]
     following.cancel()
     await asyncio.gather(following, return_exceptions=True)
+
+
+async def test_a_replica_whose_calls_fail_in_a_row_is_left_alone_but_never_more_than_half_of_them(two):
+    with capture_logs() as logs:
+        for _ in range(5):
+            two.pool.failed(two.replicas[0], grpc.StatusCode.INTERNAL, "oh")
+            two.pool.failed(two.replicas[1], grpc.StatusCode.INTERNAL, "oh")
+    assert two.picks(3) == ["b:1", "b:1", "b:1"]
+    assert [(line["target"], line["seconds"]) for line in logs] == [("a:1", 5.0)]
+    assert two.replicas[0].reason_out == "left alone"
+
+
+async def test_a_slow_replica_is_left_alone_and_then_judged_by_what_it_does_from_then_on(two):
+    for replica, seconds in zip(two.replicas, (3.0, 0.1), strict=True):
+        for _ in range(200):
+            replica.tracker.model.observe(Observation(1000, 0, ttft_seconds=seconds))
+    await two.refresh()
+    assert two.picks(2) == ["b:1", "b:1"]
+    assert two.replicas[0].latency.samples == 0
+
+
+async def test_calls_are_given_up_on_a_replica_that_does_not_tell_its_load(two):
+    two.replicas[0].prefixes.remember([1], 0)
+    call = two.replicas[0].generate(REQUEST, None)
+    call._waiting_since = 0.0
+    two.runtimes[0].error = grpc.StatusCode.DEADLINE_EXCEEDED
+    await two.refresh()
+    assert call._given_up == "it does not tell its load any more"
+    assert two.replicas[0].prefixes.matched_tokens([1]) == 0
