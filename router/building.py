@@ -84,7 +84,7 @@ def connect(settings: RouterSettings, target: str) -> RuntimeClient:
 
 def http_options(settings: RouterSettings) -> HttpOptions:
     """How the OpenAI-compatible API is served."""
-    pace = Pace(settings.http_ping_seconds, settings.http_write_seconds)
+    pace = Pace(settings.http_ping_seconds, settings.write_seconds)
     return HttpOptions(settings.max_message_bytes, settings.http_chat_tokens, pace, settings.http_docs)
 
 

@@ -107,7 +107,7 @@ def _http(
         router.generation, parts.callers, requests, parts.chat_template, router.pool.limits, lambda: health.reason
     )
     app = build_http(served, http_options(settings))
-    return http_served(app, settings.host, settings.http_port, settings.http_write_seconds)
+    return http_served(app, settings.host, settings.http_port, settings.write_seconds)
 
 
 def _observed(settings: RouterSettings, tracer: Tracer, router: Router) -> tuple[Requests, CollectorRegistry]:
@@ -135,7 +135,7 @@ async def _follow_readiness(pool: ReplicaPool, feed: PolicyFeed, health: Health)
 
 def _server(settings: RouterSettings) -> grpc.aio.Server:
     return grpc.aio.server(
-        interceptors=[ErrorInterceptor(settings.max_message_bytes)],
+        interceptors=[ErrorInterceptor(settings.max_message_bytes, settings.write_seconds)],
         options=server_options(settings.max_message_bytes),
     )
 

@@ -24,9 +24,6 @@ class RouterSettings(BaseSettings):
     http_chat_tokens: int = Field(1024, ge=1, description="longest answer to a chat that names no maximum")
     http_docs: bool = Field(False, description="serve a page about the API at /docs; its scripts come from a CDN")
     http_ping_seconds: float = Field(10.0, gt=0, description="a stream without news for so long says that it is alive")
-    http_write_seconds: float = Field(
-        60.0, ge=1, description="a client that does not read its answer for so long is cut off"
-    )
     metrics_port: OptionalPort = Field(
         9050, description="HTTP port of /metrics, for Prometheus; 0 picks a free one, empty serves none"
     )
@@ -81,6 +78,9 @@ class RouterSettings(BaseSettings):
     queue_max_waiting_per_tenant: int = Field(512, ge=1, description="those of one tenant")
     queue_backlog_ratio: float = Field(
         0.1, ge=0, le=10, description="what a runtime is sent beyond what it can run, as a share of that"
+    )
+    write_seconds: float = Field(
+        60.0, ge=1, description="a client that does not read its answer for so long is cut off"
     )
     max_message_bytes: int = Field(4 << 20, gt=0, description="largest request that is read")
     load_poll_seconds: float = Field(0.5, gt=0, description="pause between two looks at a runtime's load")

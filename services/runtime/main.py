@@ -54,7 +54,7 @@ class Runtime:
         self.table = AdapterTable(settings.adapter_bytes)
         self.adapters = AdapterClient(settings.scorer_target, self.table, self._show_adapter)
         self.server = grpc.aio.server(
-            interceptors=[ErrorInterceptor(settings.max_message_bytes)],
+            interceptors=[ErrorInterceptor(settings.max_message_bytes, settings.write_seconds)],
             options=server_options(settings.max_message_bytes),
         )
         self.health = Health(self.server, SERVICES, reflect=settings.reflection)

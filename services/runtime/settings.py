@@ -34,6 +34,9 @@ class RuntimeSettings(BaseSettings):
     )
     coalesce_seconds: float = Field(0.02, ge=0, description="tokens that get ready within this time share a message")
     max_message_bytes: int = Field(4 << 20, gt=0, description="largest request that is read")
+    write_seconds: float = Field(
+        60.0, ge=1, description="a client that does not read its answer for so long is cut off"
+    )
     shutdown_grace_seconds: float = Field(20.0, ge=0, description="below terminationGracePeriodSeconds")
     trace_dir: Path | None = Field(None, description="write each request's kept positions here; for debugging only")
     reflection: bool = Field(True, description="serve gRPC reflection; off in production")

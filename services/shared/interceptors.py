@@ -11,7 +11,7 @@ import grpc
 import structlog
 from google.protobuf.message import DecodeError
 
-from services.shared.errors import InvalidArgument, ResourceExhausted, ServiceError, Violation
+from services.shared.errors import DeadlineExceeded, InvalidArgument, ResourceExhausted, ServiceError, Violation
 
 logger = structlog.get_logger()
 
@@ -20,6 +20,8 @@ TRANSPORT_LIMIT_FACTOR = 8
 KEEPALIVE_MS = 20_000
 # how long a refused caller may go on sending
 DRAIN_SECONDS = 2.0
+# how long a caller may take to read
+WRITE_SECONDS = 60.0
 
 
 def server_options(max_message_bytes: int) -> list[tuple[str, int]]:
@@ -39,11 +41,13 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
     """Decodes requests, runs the handler, and answers each `ServiceError` with its status.
 
     A request that does not decode is INVALID_ARGUMENT, one above `max_message_bytes` RESOURCE_EXHAUSTED.
+    A stream whose client does not read for `write_seconds` ends, so that nothing is held for it.
     Anything unexpected is logged in full and answered "internal error".
     """
 
-    def __init__(self, max_message_bytes: int) -> None:
+    def __init__(self, max_message_bytes: int, write_seconds: float = WRITE_SECONDS) -> None:
         self.max_message_bytes = max_message_bytes
+        self.write_seconds = write_seconds
 
     async def intercept_service(
         self,
@@ -77,7 +81,8 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
     def _stream(self, handler: grpc.RpcMethodHandler, method: str) -> Callable[..., Awaitable[None]]:
         async def call(body: bytes, context: grpc.aio.ServicerContext) -> None:
             try:
-                await _send(handler.unary_stream(self._decode(handler, body), context), context)
+                answer = handler.unary_stream(self._decode(handler, body), context)
+                await _send(answer, context, self.write_seconds)
             except Exception as error:
                 await _abort(context, error, method)
 
@@ -105,7 +110,9 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
             raise InvalidArgument(Violation("request", f"does not decode: {error}; text must be UTF-8")) from error
 
 
-async def _send(responses: AsyncGenerator[Any, None] | Awaitable[None], context: grpc.aio.ServicerContext) -> None:
+async def _send(
+    responses: AsyncGenerator[Any, None] | Awaitable[None], context: grpc.aio.ServicerContext, write_seconds: float
+) -> None:
     if not isinstance(responses, AsyncGenerator):
         # a handler that writes by itself
         await responses
@@ -114,7 +121,18 @@ async def _send(responses: AsyncGenerator[Any, None] | Awaitable[None], context:
     # collector; a coroutine is cancelled where it stands
     async with aclosing(responses) as open_responses:
         async for response in open_responses:
+            await _write(response, context, write_seconds)
+
+
+async def _write(response: Any, context: grpc.aio.ServicerContext, write_seconds: float) -> None:
+    try:
+        # it waits while the client, or what lies between, takes no more
+        async with asyncio.timeout(write_seconds):
             await context.write(response)
+    except TimeoutError as error:
+        raise DeadlineExceeded(
+            f"the answer was not read for {write_seconds:g} s; read it, or cancel the call"
+        ) from error
 
 
 async def _drain(bodies: AsyncIterator[bytes]) -> None:

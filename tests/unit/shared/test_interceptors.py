@@ -39,8 +39,9 @@ class Handlers(grpc.GenericRpcHandler):
 
 
 @asynccontextmanager
-async def served(handlers: Handlers) -> AsyncIterator[grpc.aio.Channel]:
-    server = grpc.aio.server(interceptors=[ErrorInterceptor(MAX_BYTES)], options=server_options(MAX_BYTES))
+async def served(handlers: Handlers, write_seconds: float = 60.0) -> AsyncIterator[grpc.aio.Channel]:
+    interceptor = ErrorInterceptor(MAX_BYTES, write_seconds)
+    server = grpc.aio.server(interceptors=[interceptor], options=server_options(MAX_BYTES))
     server.add_generic_rpc_handlers((handlers,))
     health_pb2_grpc.add_HealthServicer_to_server(health.aio.HealthServicer(), server)
     port = server.add_insecure_port("127.0.0.1:0")
@@ -177,3 +178,25 @@ async def test_unknown_method_is_unimplemented():
         with pytest.raises(grpc.aio.AioRpcError) as raised:
             await channel.unary_unary("/t/other")(b"")
     assert raised.value.code() is grpc.StatusCode.UNIMPLEMENTED
+
+
+async def test_a_client_that_never_reads_loses_its_stream_and_nothing_is_held_for_it():
+    ended = asyncio.Event()
+
+    async def endless(request, context):
+        try:
+            while True:
+                yield StringValue(value="x" * 100_000)
+        finally:
+            ended.set()
+
+    async with served(Handlers(stream=endless), write_seconds=0.2) as channel:
+        call = channel.unary_stream("/t/stream")(b"")
+        await call.read()
+        async with asyncio.timeout(30):
+            await ended.wait()
+        with pytest.raises(grpc.aio.AioRpcError) as raised:
+            while await call.read():
+                pass
+    assert raised.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    assert "not read for 0.2 s" in raised.value.details()
