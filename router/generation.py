@@ -11,7 +11,7 @@ import grpc
 
 from protos.generation.v1 import generation_pb2
 from router.admission.fair_queue import FairQueue
-from router.admission.lanes import Waiting
+from router.admission.waiting import Waiting
 from router.budgets import kv_budget
 from router.budgets.base import BudgetRule, NoBudget, ReplicaView
 from router.budgets.limits import Limits, OnConflict
