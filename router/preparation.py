@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Protocol
 
 from protos.generation.v1 import generation_pb2
-from router.admission.lanes import Waiting
+from router.admission.waiting import Waiting
 from router.budgets.limits import Limits, OnConflict
 from router.identity import Caller
 from router.replicas.choice import Wanted

@@ -4,7 +4,8 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Generic, TypeVar
 
-from router.admission.lanes import Lanes, Ticket, Waiting
+from router.admission.lanes import Lanes
+from router.admission.waiting import Ticket, Waiting
 from router.budgets.limits import Priority
 
 # of the tokens served while it waits, a class gets so much even if higher ones never stop: enough that a request ends

@@ -1,14 +1,13 @@
 """The bounded queue of a router: requests wait for room on a replica, in fair order."""
 
 import asyncio
-import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from router.admission.fair_order import FairOrder, QueueFull
-from router.admission.lanes import Ticket, Waiting
 from router.admission.service_rate import ServiceRate
+from router.admission.waiting import Ticket, Waiting
 from services.shared.errors import DeadlineExceeded, ResourceExhausted
 
 QUEUE_FULL = "QUEUE_FULL"
@@ -129,11 +128,11 @@ class FairQueue:
             self._rate.waiting(some=False)
 
     def _check_deadline(self, waiting: Waiting, seconds_left: float | None) -> None:
-        rate = self._rate.tokens_per_second
-        if seconds_left is None or rate is None or not self._order:
+        # the first one waits whatever happened before it came, so that there is always news of the speed
+        if seconds_left is None or not self._order:
             return
-        expected = self._order.ahead_tokens(waiting) / rate if rate else math.inf
-        if expected > seconds_left:
+        expected = self._rate.seconds_for(self._order.ahead_tokens(waiting))
+        if expected is not None and expected > seconds_left:
             raise DeadlineExceeded(
                 f"the request would wait about {expected:.1f} s for a runtime, and has {seconds_left:.1f} s left; "
                 "allow it more time, or send it again later"
@@ -141,16 +140,12 @@ class FairQueue:
 
     def _refusal(self, tenant: str, full: QueueFull) -> ResourceExhausted:
         whose = f"of tenant {tenant!r} " if full.own else ""
+        # when about half of what waits is served
+        seconds = self._rate.seconds_for(self._order.cost_tokens / 2) or LEAST_RETRY_SECONDS
         return ResourceExhausted(
             f"{full.count} requests {whose}wait at this router, the most it holds; send it again later",
             QUEUE_FULL,
-            retry_after_seconds=self._drain_seconds(),
+            retry_after_seconds=min(max(seconds, LEAST_RETRY_SECONDS), MOST_RETRY_SECONDS),
             tenant=tenant,
             limit=str(full.count),
         )
-
-    def _drain_seconds(self) -> float:
-        """When about half of what waits will be served."""
-        rate = self._rate.tokens_per_second
-        seconds = self._order.cost_tokens / rate / 2 if rate else LEAST_RETRY_SECONDS
-        return min(max(seconds, LEAST_RETRY_SECONDS), MOST_RETRY_SECONDS)

@@ -31,13 +31,12 @@ class ServiceRate:
         self._tokens += cost_tokens
         self._served += 1
 
-    @property
-    def tokens_per_second(self) -> float | None:
-        """None before there are data."""
+    def seconds_for(self, cost_tokens: float) -> float | None:
+        """How long it takes to serve so much; infinite when nothing was served for long, None before there are data."""
         self._advance()
         if self._served < LEAST_SERVED or self._seconds < LEAST_SECONDS:
             return None
-        return self._tokens / self._seconds
+        return cost_tokens * self._seconds / self._tokens if self._tokens else math.inf
 
     def _advance(self) -> None:
         if self._since is None:

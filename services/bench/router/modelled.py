@@ -1,40 +1,16 @@
-"""Replicas that take as long as a profile says, in time that only jumps from event to event."""
+"""Replicas that take as long as a profile says, in simulated time."""
 
-import heapq
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import count
 
 from router.budgets.base import Budget
 from router.latency.room import Occupancy
 from router.latency.tracker import Answered, ReplicaTracker, Sent, Trip
+from services.bench.router.clock import Clock
 from services.bench.router.metrics import Served
 from services.bench.router.profile import EngineProfile
 from services.bench.router.trace import Arrival
-
-
-class Clock:
-    """Simulated time, and what happens when."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-        self._order = count()
-        self._events: list[tuple[float, int, Callable[[], None]]] = []
-
-    def time(self) -> float:
-        """Seconds since the beginning."""
-        return self.now
-
-    def after(self, seconds: float, event: Callable[[], None]) -> None:
-        """Have something happen later."""
-        heapq.heappush(self._events, (self.now + seconds, next(self._order), event))
-
-    def run(self, go_on: Callable[[], bool]) -> None:
-        """Until nothing is left, or it is not to go on."""
-        while self._events and go_on():
-            self.now, _, event = heapq.heappop(self._events)
-            event()
 
 
 @dataclass(eq=False)
@@ -65,10 +41,12 @@ class Job:
 
 
 class ModelledReplica:
-    """As the fake engine: first come, first served into the slots; prefill one by one, before any step of decoding."""
+    """As the fake engine: first come, first served into the slots; prefill one by one, before any step of decoding.
+
+    `freed` is told when a request has given slots back.
+    """
 
     def __init__(self, profile: EngineProfile, clock: Clock, freed: Callable[[], None] = lambda: None) -> None:
-        """`freed` is told when a request has given slots back."""
         self.tracker = ReplicaTracker(clock=clock.time)
         self.calls = 0
         self.turn = 0

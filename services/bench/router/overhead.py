@@ -17,6 +17,7 @@ PER_SECOND = 200.0
 # with each fourth call through the router there is a direct one, so that both see the same machine
 DIRECT_EVERY = 4
 PROMPT_TOKENS = 256
+STREAM_TOKENS = 8192
 # each sends a message every 10 ms, more together than one router in Python can pass on
 STREAMS = 64
 POLL_SECONDS = 0.05
@@ -86,11 +87,10 @@ def _own_seconds(log: Path) -> list[float]:
 
 
 async def _messages_per_s(target: str, seconds: float) -> float:
-    """Messages with tokens that came through the router, of streams that all go on for longer than that."""
-    new_tokens = int(10 * seconds * ENGINE_ARGS["tokens_per_second"])
+    """Messages with tokens that came through the router, of streams that follow each other without an end."""
     arrived = [0] * STREAMS
     async with stub_of(target) as stub:
-        calls = [asyncio.create_task(_count(stub, new_tokens, number, arrived)) for number in range(STREAMS)]
+        calls = [asyncio.create_task(_count(stub, number, arrived)) for number in range(STREAMS)]
         try:
             while not all(arrived):
                 await asyncio.sleep(POLL_SECONDS)
@@ -112,10 +112,11 @@ def _raise_first(calls: Sequence[asyncio.Task[None]]) -> None:
             call.result()
 
 
-async def _count(stub: Stub, new_tokens: int, number: int, arrived: list[int]) -> None:
-    stream = stub.Generate(token_request(PROMPT_TOKENS, new_tokens, number))
-    try:
-        async for _ in stream:
-            arrived[number] += 1
-    finally:
-        stream.cancel()
+async def _count(stub: Stub, number: int, arrived: list[int]) -> None:
+    while True:
+        stream = stub.Generate(token_request(PROMPT_TOKENS, STREAM_TOKENS, number))
+        try:
+            async for response in stream:
+                arrived[number] += response.HasField("chunk")
+        finally:
+            stream.cancel()

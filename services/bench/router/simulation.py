@@ -8,13 +8,14 @@ from itertools import count
 
 from router.admission.fair_order import FairOrder, QueueFull
 from router.admission.fair_queue import QueueSettings
-from router.admission.lanes import Waiting
+from router.admission.waiting import Waiting
 from router.budgets import kv_budget, load_rules
 from router.budgets.base import BudgetRequest, BudgetRule, NoBudget, Slo
 from router.budgets.limits import Limits
 from router.latency.room import RoomRule
+from services.bench.router.clock import Clock
 from services.bench.router.metrics import Served
-from services.bench.router.modelled import Clock, ModelledReplica
+from services.bench.router.modelled import ModelledReplica
 from services.bench.router.profile import EngineProfile
 from services.bench.router.trace import Arrival
 

@@ -6,9 +6,10 @@ import pytest
 
 from router.admission.fair_queue import QueueSettings
 from router.budgets.base import Budget
+from services.bench.router.clock import Clock
 from services.bench.router.fairness import flood_trace, judge, simulate_fairness
 from services.bench.router.metrics import Served, attainment
-from services.bench.router.modelled import Clock, ModelledReplica
+from services.bench.router.modelled import ModelledReplica
 from services.bench.router.plan import Plan
 from services.bench.router.profile import EngineProfile
 from services.bench.router.simulation import Simulation, same_memory_tokens

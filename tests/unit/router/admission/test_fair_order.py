@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from router.admission.fair_order import LEAST_SHARE, FairOrder, QueueFull
-from router.admission.lanes import LEAST_WEIGHT, Waiting
+from router.admission.waiting import LEAST_WEIGHT, Waiting
 from router.budgets.limits import Priority
 
 COSTS = st.lists(st.integers(1, 8000), min_size=5, max_size=60)

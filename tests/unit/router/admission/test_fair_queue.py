@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from router.admission.fair_queue import QUEUE_FULL, FairQueue, QueueSettings
-from router.admission.lanes import Waiting
+from router.admission.waiting import Waiting
 from router.budgets.limits import Priority
 from services.shared.errors import DeadlineExceeded, ResourceExhausted
 
