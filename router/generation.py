@@ -202,8 +202,10 @@ class Generation:
             self._pool.failed(replica, error)
             raise
         finally:
-            stream.cancel()
             trip.end()
+            stream.cancel()
+            # its slots may have been counted still when the call's end was told
+            self._queue.wake()
 
 
 def _note(trip: Trip, response: generation_pb2.GenerateResponse) -> bool:
