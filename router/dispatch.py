@@ -93,8 +93,10 @@ class Dispatch:
             status = _told(error)[0].name
             raise
         finally:
-            call.cancel()
             trip.end()
+            call.cancel()
+            # its slots may have been counted still when the call's end was told
+            self._queue.wake()
             attempt.end(status)
 
     def _note(self, trip: Trip, response: generation_pb2.GenerateResponse) -> None:

@@ -26,7 +26,7 @@ def start(start_runtime, start_router):
     return start
 
 
-def call_of(client: Client, tenant: str, new_tokens: int = 20, timeout: float | None = None, **fields):
+def call_of(client: Client, tenant: str, new_tokens: int = 2, timeout: float | None = None, **fields):
     metadata = (("x-lookaheadkv-tenant", tenant),)
     return client.generation.Generate(
         generate_request(new_tokens=new_tokens, **fields), metadata=metadata, timeout=timeout
@@ -52,7 +52,7 @@ async def test_a_tenant_that_floods_does_not_hold_up_another_one_of_the_same_wei
     done = Counter[str]()
 
     async def serve(client: Client, tenant: str) -> float:
-        responses = await rest(call_of(client, tenant))
+        responses = await rest(call_of(client, tenant, new_tokens=20))
         done[tenant] += 1
         return responses[-1].complete.decision.queue_time.ToMilliseconds()
 
@@ -72,7 +72,7 @@ async def test_a_tenant_that_floods_does_not_hold_up_another_one_of_the_same_wei
 
 
 async def test_a_full_queue_refuses_with_a_time_to_come_back_and_the_others_go_on(start):
-    router, runtime = start(tokens_per_second=500, ROUTER_QUEUE_MAX_WAITING_PER_TENANT=2, ROUTER_QUEUE_MAX_WAITING=3)
+    router, runtime = start(tokens_per_second=20, ROUTER_QUEUE_MAX_WAITING_PER_TENANT=2, ROUTER_QUEUE_MAX_WAITING=3)
     async with Client(router.target) as client:
         await client.ready()
         running = await filled(client, runtime)
@@ -85,7 +85,7 @@ async def test_a_full_queue_refuses_with_a_time_to_come_back_and_the_others_go_o
         for call in running:
             call.cancel()
         answers = await asyncio.gather(*map(rest, waiting))
-    assert [answer[-1].complete.usage.completion_tokens for answer in answers] == [20] * 3
+    assert [answer[-1].complete.usage.completion_tokens for answer in answers] == [2] * 3
     assert router.other_lines == []
 
 
@@ -120,7 +120,7 @@ async def test_who_rejects_late_answers_hears_in_time_that_this_one_would_be_lat
 async def test_a_tenant_of_a_higher_class_is_served_first_whoever_came_before(start, tmp_path):
     seed = tmp_path / "budgets.yaml"
     seed.write_text("tenants: {low: {limits: {priority: bulk}}, high: {limits: {priority: interactive}}}")
-    router, runtime = start(tokens_per_second=200, ROUTER_POLICY_SEED_PATH=seed, ROUTER_QUEUE_MAX_WAITING=30)
+    router, runtime = start(tokens_per_second=20, ROUTER_POLICY_SEED_PATH=seed, ROUTER_QUEUE_MAX_WAITING=30)
     async with Client(router.target) as client:
         await client.ready()
         running = await filled(client, runtime)
@@ -139,7 +139,7 @@ async def test_a_tenant_of_a_higher_class_is_served_first_whoever_came_before(st
 
 
 async def test_who_is_cancelled_in_the_queue_leaves_no_trace_and_the_next_one_is_served(start):
-    router, runtime = start(tokens_per_second=200, ROUTER_QUEUE_MAX_WAITING=1)
+    router, runtime = start(tokens_per_second=20, ROUTER_QUEUE_MAX_WAITING=1)
     async with Client(router.target) as client:
         await client.ready()
         running = await filled(client, runtime)
@@ -150,9 +150,9 @@ async def test_who_is_cancelled_in_the_queue_leaves_no_trace_and_the_next_one_is
         next_one = call_of(client, "b")
         for call in running:
             call.cancel()
-        assert (await rest(next_one))[-1].complete.usage.completion_tokens == 20
+        assert (await rest(next_one))[-1].complete.usage.completion_tokens == 2
         # nothing counts any more: it is served without a wait
-        _, complete = await client.answer(generate_request())
+        _, complete = await client.answer(generate_request(new_tokens=2))
         assert complete.decision.queue_time.ToNanoseconds() == 0
     assert router.other_lines == []
 
