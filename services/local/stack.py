@@ -27,6 +27,7 @@ from services.local.waiting import Step, wait_for
 # where the scorer finds adapters
 REGISTRY_VARIABLE = "SCORER_REDIS_URL"
 ADAPTER_VARIABLE = "RUNTIME_ADAPTER_PATH"
+HTTP_VARIABLE = "ROUTER_HTTP_PORT"
 METRICS_VARIABLE = "{}_METRICS_PORT"
 
 
@@ -44,6 +45,12 @@ class Stack:
     log_dir: Path
     processes: tuple[ServerProcess, ...]
     adapter: VersionId | None = None
+
+    @property
+    def http_url(self) -> str:
+        """What OpenAI's clients take for `base_url`."""
+        variables = next(process.spec.variables for process in self.processes if process.spec.name == "router")
+        return f"http://127.0.0.1:{variables[HTTP_VARIABLE]}/v1"
 
     @property
     def metrics_urls(self) -> Mapping[str, str]:
@@ -118,7 +125,7 @@ def running(
 
 def _specs(model_path: Path, variables: Mapping[str, str]) -> tuple[ServerSpec, ServerSpec, ServerSpec]:
     """Scorer, runtime and router, each told where the ones before it listen."""
-    scorer_port, runtime_port, router_port, *metrics_ports = free_ports(6)
+    scorer_port, runtime_port, router_port, http_port, *metrics_ports = free_ports(7)
     generation = service_name(generation_pb2.DESCRIPTOR, "GenerationService")
     scoring = service_name(scoring_config_pb2.DESCRIPTOR, "ScoringConfigService")
     names = ("SCORER", "RUNTIME", "ROUTER")
@@ -131,6 +138,7 @@ def _specs(model_path: Path, variables: Mapping[str, str]) -> tuple[ServerSpec, 
     }
     router = {
         "ROUTER_PORT": router_port,
+        HTTP_VARIABLE: http_port,
         "ROUTER_MODEL_PATH": model_path,
         "ROUTER_TARGETS": f"127.0.0.1:{runtime_port}",
     }

@@ -62,6 +62,8 @@ def test_every_process_is_ready_inside_and_gone_after(tiny_model, settings, cons
             assert answer.status == health_pb2.HealthCheckResponse.SERVING
         with urllib.request.urlopen(stack.metrics_urls["runtime"], timeout=5) as response:
             assert b"lookaheadkv_requests_running 0.0" in response.read()
+        with urllib.request.urlopen(f"{stack.http_url}/models", timeout=5) as response:
+            assert [model["id"] for model in json.load(response)["data"]] == ["tiny"]
         with Redis.from_url(stack.redis_url) as redis:
             assert redis.config_get("maxmemory-policy") == {"maxmemory-policy": "noeviction"}
         # Valkey is the fourth
