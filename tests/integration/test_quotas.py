@@ -270,6 +270,21 @@ async def test_a_redis_that_died_and_lost_all_learns_of_the_leases_that_are_held
         await nothing_left(server, tenant)
 
 
+@pytest.mark.parametrize("skew_seconds", [-86_400, 86_400])
+async def test_clocks_of_routers_that_differ_change_nothing(server, monkeypatch, skew_seconds):
+    limits, tenant = Limits(requests_per_minute=1, max_concurrent_requests=5), new_tenant()
+    async with router(server) as right, router(server) as skewed:
+        monkeypatch.setattr(time, "time", lambda: 1.7e9 + skew_seconds)
+        async with skewed.hold(claim(limits, tenant)):
+            error = await refusal(right, claim(limits, tenant))
+            # renewed by the skewed one, it is there for the other one
+            await asyncio.sleep(2 * QUICK.lease_seconds)
+            assert leftover(server, tenant) == (1, 1, 10)
+        again = await refusal(skewed, claim(limits, tenant))
+    assert 55 < (error.retry_after_seconds or 0) <= 60
+    assert 50 < (again.retry_after_seconds or 0) <= 60
+
+
 async def test_without_redis_a_router_enforces_the_whole_limit_alone():
     quotas = build_quotas(None, QUICK)
     async with background(quotas.follow()), quotas.hold(claim(ONE_AT_ONCE)) as lease:

@@ -15,6 +15,7 @@ from protos.router.v1 import tenant_budget_pb2 as pb
 from protos.router.v1 import tenant_budget_pb2_grpc
 from tests.integration.clients import Client, generate_request, until
 from tests.integration.registry_client import refusal
+from tests.integration.router_calls import long_call
 
 # the bound within which every router goes by a change
 FOLLOW_SECONDS = 2.0
@@ -41,6 +42,11 @@ class Routers:
         budget = pb.TenantBudget(name=f"tenants/{tenant}/budgetPolicy", limits=pb.BudgetLimits(**limits))
         request = pb.CreateTenantBudgetRequest(budget=budget)
         return (await self.api(self.first).CreateTenantBudget(request, metadata=as_caller("root"))).budget
+
+    async def limit(self, client: Client) -> int:
+        """How many requests at once a router goes by for the tenant `default`; 0 for any."""
+        request = pb.GetEffectiveBudgetRequest(tenant="default", prompt_tokens=1)
+        return (await self.api(client).GetEffectiveBudget(request)).limits.max_concurrent_requests
 
     async def answer(self, client: Client, key: str = "one", **fields) -> generation_pb2.GenerateComplete:
         request = generate_request(PROMPT_TOKENS, 2)
@@ -156,6 +162,32 @@ async def test_resident_quota_makes_budgets_smaller_before_it_refuses(routers):
     )
     assert (small.decision.rule, small.decision.granted_tokens) == ("resident_quota", 298)
     assert error.code() == StatusCode.RESOURCE_EXHAUSTED and details(error) == {"QuotaFailure", "ErrorInfo"}
+
+
+async def test_what_a_router_that_is_killed_held_of_a_quota_comes_back(start_runtime, start_router, redis_server):
+    runtime = start_runtime(tokens_per_second=20)
+    known = {"ROUTER_REDIS_URL": redis_server.url, "ROUTER_QUOTA_LEASE_SECONDS": 1}
+    killed, survivor = (start_router(runtime.target, **known) for _ in range(2))
+    async with Client(killed.target) as first, Client(survivor.target) as second:
+        await first.ready()
+        await second.ready()
+        both = Routers(first, second)
+        await both.create("default", max_concurrent_requests=1)
+        await until(lambda: both.limit(first), bool)
+        await until(lambda: both.limit(second), bool)
+        await long_call(first)
+        refused = await refusal(second.answer(generate_request(new_tokens=1)))
+        killed.kill()
+
+        async def served() -> bool:
+            try:
+                await second.answer(generate_request(new_tokens=1))
+            except grpc.aio.AioRpcError:
+                return False
+            return True
+
+        await until(served, bool)
+    assert "concurrent requests" in refused.details()
 
 
 def details(error: grpc.aio.AioRpcError) -> set[str]:
