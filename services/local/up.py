@@ -27,7 +27,9 @@ def main(model: Model = None) -> None:
     settings = load_settings(LocalSettings)
     try:
         with local_stack(model or ensure_model(settings.cache), settings, console) as stack:
-            console.print(f"router:  {stack.router}\nhttp:    {stack.http_url}\nruntime: {stack.runtime}\nscorer:  {stack.scorer}")
+            console.print(
+                f"router:  {stack.router}\nhttp:    {stack.http_url}\nruntime: {stack.runtime}\nscorer:  {stack.scorer}"
+            )
             metrics = "\n         ".join(stack.metrics_urls.values())
             console.print(f"metrics: {metrics}\nredis:   {stack.redis_url}\nlogs:    {stack.log_dir}", soft_wrap=True)
             console.print(f"adapters: lookaheadkv adapters list --redis-url {stack.redis_url}", soft_wrap=True)
