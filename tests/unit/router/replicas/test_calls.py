@@ -37,7 +37,8 @@ async def read(call: Call, seen: list[generation_pb2.GenerateResponse]) -> None:
 
 
 async def started() -> tuple[Call, Stream, asyncio.Task[None]]:
-    stream, seen = Stream(), []
+    stream = Stream()
+    seen: list[generation_pb2.GenerateResponse] = []
     call = Call(stream)
     reading = asyncio.create_task(read(call, seen))
     for _ in range(5):

@@ -20,11 +20,9 @@ REQUEST = generation_pb2.GenerateRequest()
 
 @pytest.fixture
 async def two() -> list[Replica]:
-    replicas = [Replica(ScriptedRuntime(target)) for target in ("a:1", "b:1")]
+    report = runtime_pb2.GetLoadResponse(total_slots=100_000, free_slots=100_000, max_running_requests=4)
+    replicas = [Replica(ScriptedRuntime(target, report=report)) for target in ("a:1", "b:1")]
     for replica in replicas:
-        replica.runtime.report = runtime_pb2.GetLoadResponse(
-            total_slots=100_000, free_slots=100_000, max_running_requests=4
-        )
         await replica.ask()
     return replicas
 
