@@ -1,0 +1,1 @@
+"""The chart, and what keeps its page up to date."""
