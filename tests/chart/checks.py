@@ -1,6 +1,6 @@
 """What holds for the manifests whatever the values are. Each check says what is wrong."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, ItemsView, Iterator
 
 from protos.generation.v1 import generation_pb2
 from protos.scorer.v1 import scoring_config_pb2
@@ -92,7 +92,7 @@ def network(manifests: list[Manifest]) -> Iterator[str]:
     policies = of_kind(manifests, "NetworkPolicy")
     denying = [policy["spec"] for policy in policies.values() if not {"ingress", "egress"} & policy["spec"].keys()]
     for name, pod in pods(manifests).items():
-        labels = pod["metadata"]["labels"].items()
+        labels = _labels(pod)
         if not any(policy["podSelector"]["matchLabels"].items() <= labels for policy in denying):
             yield f"everything may talk to {name}, and it to everything"
 
@@ -124,13 +124,17 @@ def selectors(manifests: list[Manifest]) -> Iterator[str]:
         if not wanted or manifest["kind"] == "PodMonitor":
             continue
         labels = wanted.get("matchLabels", wanted)
-        matching = [pod for pod in found if labels.items() <= pod["metadata"]["labels"].items()]
+        matching = [pod for pod in found if labels.items() <= _labels(pod)]
         if len(matching) != 1:
             yield f"{manifest['kind']} {manifest['metadata']['name']} selects {len(matching)} kinds of pods"
         elif manifest["kind"] == "Service":
             named = {port["name"] for container in containers(matching[0]) for port in container.get("ports", [])}
             missing = {port["targetPort"] for port in spec["ports"]} - named
             yield from (f"service {manifest['metadata']['name']}: there is no port {port}" for port in missing)
+
+
+def _labels(pod: Manifest) -> ItemsView[str, str]:
+    return (pod["metadata"].get("labels") or {}).items()
 
 
 def replicas(manifests: list[Manifest]) -> Iterator[str]:
@@ -146,10 +150,8 @@ def replicas(manifests: list[Manifest]) -> Iterator[str]:
         ):
             yield f"{manifest['metadata']['name']}: replicas and an autoscaler, or none of both"
     single = {name for name, one in of_kind(manifests, "Deployment").items() if one["spec"].get("replicas", 2) < 2}
-    yield from (
-        f"{name}: a budget of disruption for one pod"
-        for name in single & set(of_kind(manifests, "PodDisruptionBudget"))
-    )
+    budgets = of_kind(manifests, "PodDisruptionBudget").keys()
+    yield from (f"{name}: a budget of disruption for one pod" for name in single & budgets)
 
 
 def mounts(manifests: list[Manifest]) -> Iterator[str]:
