@@ -25,10 +25,14 @@ INSTALLED := .venv/.package-$(shell sha256sum < pyproject.toml | cut -c 1-16)
 PEERS := .venv-peers
 PEERS_LOCK := requirements/peers.txt
 PEERS_LOCKED := $(PEERS)/.lock-$(shell sha256sum < $(PEERS_LOCK) | cut -c 1-16)
+# what looks at the images, apart from what is in them
+IMAGE_TOOLS := build/tools/images
+IMAGE_TOOLS_LOCK := requirements/images.txt
+IMAGE_TOOLS_LOCKED := $(IMAGE_TOOLS)/.lock-$(shell sha256sum < $(IMAGE_TOOLS_LOCK) | cut -c 1-16)
 PROTOC = $(BIN)/python -m grpc_tools.protoc -I . --python_out=$(1) --pyi_out=$(1) --grpc_python_out=$(1) protos/*/v1/*.proto
 OLD_PYTHON := needs Python 3.11 or newer; install it, or name it: make PYTHON=/path/to/python3.11
 
-.PHONY: help install model demo up soak-registry bench-router test gpu train ablation eval cost eval-peers asks-peers check-peers check protos clean
+.PHONY: help install model demo up soak-registry bench-router test gpu train ablation eval cost eval-peers asks-peers check-peers check images-lint sbom protos clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -131,7 +135,23 @@ asks-peers:
 check-peers: $(PEERS_LOCKED) ## test that one prefill for all of kvpress' presses is what each does alone
 	$(PEERS)/bin/python -m pytest tests/unit/scorer/evaluation/test_peers*.py
 
-check: install ## lint, types, import contracts, protos
+$(IMAGE_TOOLS_LOCKED):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$(PYTHON): $(OLD_PYTHON)" >&2; exit 1; }
+	$(PYTHON) -m venv --clear $(IMAGE_TOOLS)
+	$(IMAGE_TOOLS)/bin/python -m pip install --quiet $(PIP_FLAGS) --no-deps -r $(IMAGE_TOOLS_LOCK)
+	@touch $@
+
+images-lint: $(IMAGE_TOOLS_LOCKED) ## lint the Dockerfiles
+	$(IMAGE_TOOLS)/bin/hadolint images/*.Dockerfile
+
+sbom: $(IMAGE_TOOLS_LOCKED) ## list the Python packages of each image as CycloneDX, into build/sbom
+	@mkdir -p build/sbom
+	@list() { PYTHONWARNINGS=ignore $(IMAGE_TOOLS)/bin/cyclonedx-py requirements - --pyproject pyproject.toml --output-reproducible -o build/sbom/$$1.json; }; \
+	for image in router scorer; do list $$image < requirements/service.txt; done; \
+	for set in cpu cuda; do grep -vixEf images/not-at-run-time.txt requirements/$$set.txt | list runtime-$$set; done
+	@ls build/sbom/*.json
+
+check: install images-lint ## lint, types, import contracts, protos, Dockerfiles
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy protos scorer router services tests

@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import AsyncExitStack
+from functools import partial
 
 import grpc
 import structlog
@@ -20,13 +21,14 @@ from services.runtime.engine_metrics import EngineMetrics
 from services.runtime.eviction import ScoringDefaults
 from services.runtime.metrics import RequestMetrics
 from services.runtime.scorer_client import ScorerClient
+from services.runtime.scoring_metrics import scoring_metrics
 from services.runtime.servicer import GenerationServicer, RuntimeServicer
 from services.runtime.settings import RuntimeSettings
 from services.shared.health import Health
 from services.shared.interceptors import ErrorInterceptor, server_options
 from services.shared.lifecycle import background, listen, stop_event_on_signals, stop_gracefully
 from services.shared.logs import configure_logs
-from services.shared.metrics import metrics_served
+from services.shared.metrics import LoopCollector, metrics_served
 from services.shared.settings import load_settings
 from services.shared.tracing.sending import traces_sent
 from services.shared.tracing.settings import TracingSettings
@@ -77,7 +79,9 @@ class Runtime:
         stop = stop_event_on_signals()
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self.engine.close)
-            self.metrics.register(EngineMetrics(self.engine, self.table, asyncio.get_running_loop()))
+            loop, scoring = asyncio.get_running_loop(), partial(scoring_metrics, lambda: self.scorer.defaults)
+            self.metrics.register(EngineMetrics(self.engine, self.table, loop))
+            self.metrics.register(LoopCollector(loop, scoring))
             await stack.enter_async_context(
                 metrics_served(self.metrics, self.settings.host, self.settings.metrics_port)
             )
