@@ -29,10 +29,13 @@ PEERS_LOCKED := $(PEERS)/.lock-$(shell sha256sum < $(PEERS_LOCK) | cut -c 1-16)
 IMAGE_TOOLS := build/tools/images
 IMAGE_TOOLS_LOCK := requirements/images.txt
 IMAGE_TOOLS_LOCKED := $(IMAGE_TOOLS)/.lock-$(shell sha256sum < $(IMAGE_TOOLS_LOCK) | cut -c 1-16)
+# what looks at the chart
+CHART_TOOLS := build/tools
+CHART_LOCKED := $(CHART_TOOLS)/.chart-$(shell cat requirements/chart.txt requirements/checkov.txt helm/tools.sh | sha256sum | cut -c 1-16)
 PROTOC = $(BIN)/python -m grpc_tools.protoc -I . --python_out=$(1) --pyi_out=$(1) --grpc_python_out=$(1) protos/*/v1/*.proto
 OLD_PYTHON := needs Python 3.11 or newer; install it, or name it: make PYTHON=/path/to/python3.11
 
-.PHONY: help install model demo up soak-registry bench-router test gpu train ablation eval cost eval-peers asks-peers check-peers check images-lint sbom protos clean
+.PHONY: help install model demo up soak-registry bench-router test gpu train ablation eval cost eval-peers asks-peers check-peers check images-lint sbom chart protos clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,7 +66,7 @@ up: install ## start everything, print where the router listens, and serve until
 soak-registry: install ## move adapters' aliases 1,000 times under load while Redis is killed at random; judge every answer
 	@$(BIN)/python -m services.soak.main $(ARGS)
 
-test: install ## run every test that needs no GPU, the quick ones first
+test: install $(CHART_LOCKED) ## run every test that needs no GPU, the quick ones first
 	$(BIN)/pytest -m "not engine"
 	$(BIN)/pytest -m engine
 
@@ -134,6 +137,17 @@ asks-peers:
 
 check-peers: $(PEERS_LOCKED) ## test that one prefill for all of kvpress' presses is what each does alone
 	$(PEERS)/bin/python -m pytest tests/unit/scorer/evaluation/test_peers*.py
+
+$(CHART_LOCKED):
+	PYTHON=$(PYTHON) PIP_FLAGS="$(PIP_FLAGS)" helm/tools.sh $(CHART_TOOLS)
+	$(PYTHON) -m venv --clear $(CHART_TOOLS)/chart
+	$(CHART_TOOLS)/chart/bin/python -m pip install --quiet $(PIP_FLAGS) --no-deps -r requirements/chart.txt
+	$(PYTHON) -m venv --clear $(CHART_TOOLS)/checkov
+	$(CHART_TOOLS)/checkov/bin/python -m pip install --quiet $(PIP_FLAGS) --no-deps -r requirements/checkov.txt
+	@rm -f $(CHART_TOOLS)/.chart-* && touch $@
+
+chart: install $(CHART_LOCKED) ## lint, render, validate and scan the Helm chart, and start processes as it does
+	$(BIN)/pytest tests/chart
 
 $(IMAGE_TOOLS_LOCKED):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$(PYTHON): $(OLD_PYTHON)" >&2; exit 1; }
