@@ -1,7 +1,9 @@
 """The processes as the chart starts them, on one machine: same environment, same script of Valkey, same smoke test."""
 
 import base64
+import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,7 +17,7 @@ from tests.chart.rendering import RELEASE, Manifest, containers, environment, of
 from tests.processes import ROOT, ServerProcess, free_port, poll
 from tests.redis_servers import server_program
 
-MODULES = {"scorer": "scorer.main", "runtime": "services.runtime.main", "router": "router.main"}
+IMAGES = {"scorer": "scorer", "runtime": "runtime-cpu", "router": "router"}
 
 
 class Machine:
@@ -52,6 +54,15 @@ class Machine:
         return found
 
 
+def module_of(image: str) -> str:
+    """What the image runs."""
+    (entry_point,) = re.findall(
+        r"^ENTRYPOINT (.*)$", (ROOT / "images" / f"{image}.Dockerfile").read_text(), re.MULTILINE
+    )
+    module: str = json.loads(entry_point)[-1]
+    return module
+
+
 def _looked_up(source: dict[str, Any], manifests: list[Manifest]) -> str:
     if "fieldRef" in source:
         return "a-pod"
@@ -85,7 +96,7 @@ def started(tiny_model: Path, tmp_path: Path) -> Iterator[tuple[Machine, list[Ma
                 if container["name"] == "runtime":
                     # no model that a real engine would load, and so none of its arguments
                     variables |= {"RUNTIME_BACKEND": "fake", "RUNTIME_ENGINE_ARGS": "{}"}
-                process = ServerProcess(MODULES[container["name"]], variables)
+                process = ServerProcess(module_of(IMAGES[container["name"]]), variables)
                 stack.callback(process.kill)
                 processes[container["name"]] = process
         yield machine, manifests, processes
