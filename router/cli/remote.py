@@ -44,7 +44,7 @@ class Remote:
 
     def __init__(self, channel: grpc.Channel, api_key: str) -> None:
         self._stub = tenant_budget_pb2_grpc.TenantBudgetServiceStub(channel)
-        self._metadata = (("authorization", f"Bearer {api_key}"),) if api_key else ()
+        self._metadata = caller(api_key)
 
     def call(self, method: str, request: Any) -> Any:
         """The answer. Raises Refused with the router's sentence."""
@@ -79,10 +79,22 @@ class Remote:
 @contextmanager
 def remote(router: str, api_key: str, ca_file: Path | None) -> Iterator[Remote]:
     """The router of these arguments. What it refuses in this block ends the process with a sentence and a code."""
+    with refusals(), open_channel(router, ca_file) as channel:
+        yield Remote(channel, api_key)
+
+
+def open_channel(router: str, ca_file: Path | None) -> grpc.Channel:
+    """To a router. Raises BadParameter when none is named."""
     if not router:
         raise typer.BadParameter(NO_ROUTER, param_hint="--router")
-    with refusals(), _open(router, ca_file) as channel:
-        yield Remote(channel, api_key)
+    if ca_file is None:
+        return grpc.insecure_channel(router)
+    return grpc.secure_channel(router, grpc.ssl_channel_credentials(ca_file.read_bytes()))
+
+
+def caller(api_key: str) -> tuple[tuple[str, str], ...]:
+    """The headers by which a router knows who calls."""
+    return (("authorization", f"Bearer {api_key}"),) if api_key else ()
 
 
 def tenant_of(message: pb.TenantBudget) -> str:
@@ -93,9 +105,3 @@ def tenant_of(message: pb.TenantBudget) -> str:
 
 def _budget(message: pb.TenantBudget) -> Budget:
     return Budget(tenant_of(message), to_policy(message), message)
-
-
-def _open(router: str, ca_file: Path | None) -> grpc.Channel:
-    if ca_file is None:
-        return grpc.insecure_channel(router)
-    return grpc.secure_channel(router, grpc.ssl_channel_credentials(ca_file.read_bytes()))

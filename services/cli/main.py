@@ -5,6 +5,9 @@ import typer
 from router.cli.group import build_group as tenants_group
 from scorer.adapters.redis_store import open_redis_store
 from scorer.cli.group import build_group as adapters_group
+from services.cli.doctor.command import doctor
+from services.cli.generate import generate
+from services.cli.serve import serve
 from services.shared.logs import configure_logs
 
 
@@ -13,6 +16,9 @@ def build_app() -> typer.Typer:
     app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Tools for LookaheadKV.")
     app.add_typer(adapters_group(), name="adapters")
     app.add_typer(tenants_group(), name="tenants")
+    app.command()(generate)
+    app.command()(serve)
+    app.command()(doctor)
     return app
 
 
