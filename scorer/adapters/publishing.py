@@ -10,7 +10,16 @@ from scorer.adapters.errors import AdapterDamaged, AdapterInvalid, AdapterMismat
 from scorer.adapters.manifest import MAX_MANIFEST_BYTES, WEIGHTS_FILE, Manifest
 from scorer.adapters.store import AdapterStore
 from scorer.adapters.store_errors import UploadIncomplete
-from scorer.adapters.store_values import CHUNK_BYTES, Alias, Upload, VersionInfo, check_alias_name, split
+from scorer.adapters.store_values import (
+    CHUNK_BYTES,
+    DEFAULT_ALIAS,
+    Alias,
+    Upload,
+    VersionId,
+    VersionInfo,
+    check_alias_name,
+    split,
+)
 
 # bytes that are in the store or were checked, of all bytes that will be
 OnProgress = Callable[[int, int], None]
@@ -72,8 +81,16 @@ async def finish(
     info = await store.commit(upload)
     if move is None:
         return info, None
-    version = upload.version
-    return info, await store.set_alias(version.adapter, move.alias, version.number, move.generation)
+    return info, await _move(store, upload.version, move)
+
+
+async def _move(store: AdapterStore, version: VersionId, move: AliasMove) -> Alias:
+    if move == AliasMove(DEFAULT_ALIAS, 0):
+        found = (await store.aliases(version.adapter)).by_name.get(move.alias)
+        # the first version of an adapter has made `default` itself
+        if found and found.version == version.number:
+            return found
+    return await store.set_alias(version.adapter, move.alias, version.number, move.generation)
 
 
 async def publish(
