@@ -65,7 +65,7 @@ async def test_published_version_is_the_file_and_default_points_at_it(published)
 async def test_first_version_may_be_published_as_the_default_that_it_becomes_anyway(published):
     store = MemoryAdapterStore()
     info, alias = await publish(store, published.manifest, published.contents, AliasMove("default", 0))
-    assert (alias.name, alias.version) == ("default", info.number)
+    assert alias and (alias.name, alias.version) == ("default", info.number)
 
 
 async def test_alias_moves_only_from_the_generation_that_was_seen(published):
