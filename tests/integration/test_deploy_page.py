@@ -1,11 +1,5 @@
 """What docs/deploy.md tells operators to type works, with the rights that it gives."""
 
-import os
-import shlex
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 import redis
 
@@ -14,6 +8,7 @@ from tests.chart.rendering import HELM
 from tests.engine.adapters import random_adapter
 from tests.integration.clients import Client, generate_request, until
 from tests.ops.pages import blocks, broken_links, commands, read
+from tests.ops.shell import run
 from tests.processes import ROOT
 
 PAGE = read("deploy.md")
@@ -28,17 +23,6 @@ def test_every_command_is_run_here():
 
 def test_every_link_leads_somewhere():
     assert broken_links(PAGE, ROOT / "docs") == []
-
-
-def run(command: str, folder: Path, **variables: str) -> str:
-    """By a shell that knows our command, and helm."""
-    own = f'lookaheadkv() {{ {shlex.quote(sys.executable)} -m services.cli.main "$@"; }}'
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "PATH": f"{HELM.parent}:{os.environ['PATH']}"} | variables
-    ran = subprocess.run(
-        ["bash", "-euc", f"{own}\n{command}"], cwd=folder, env=environment, text=True, capture_output=True, timeout=120
-    )
-    assert ran.returncode == 0, f"{command}\n{ran.stdout}{ran.stderr}"
-    return ran.stdout
 
 
 @pytest.mark.parametrize("command", HELM_COMMANDS)

@@ -14,6 +14,7 @@ from router.settings import RouterSettings
 from scorer.cli.group import COMMANDS as ADAPTERS
 from scorer.settings import ScorerSettings
 from services.runtime.settings import RuntimeSettings
+from tests.ops.pages import broken_links, read
 from tests.ops.queries import objections
 from tests.processes import ROOT
 
@@ -94,6 +95,11 @@ def test_what_the_remedies_name_exists(alert):
             file.read_text() for folder in ("router", "scorer", "services") for file in (ROOT / folder).rglob("*.py")
         )
         assert any(f'"{event}' in source for source in sources), event
+
+
+def test_every_link_of_the_page_leads_somewhere():
+    assert broken_links(read("observability.md"), ROOT / "docs") == []
+    assert broken_links("[a](observability.md#nowhere) [b](nothing.md)", ROOT / "docs")
 
 
 def test_what_does_not_exist_is_noticed():
