@@ -168,7 +168,7 @@ sbom: $(IMAGE_TOOLS_LOCKED) ## list the Python packages of each image as Cyclone
 check: install images-lint ## lint, types, import contracts, protos, Dockerfiles
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy protos scorer router services tests
+	$(BIN)/mypy protos scorer router services helm tests
 	$(BIN)/lint-imports
 	$(BIN)/buf lint
 	$(BIN)/buf format --diff --exit-code
