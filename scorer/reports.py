@@ -7,7 +7,9 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -71,18 +73,20 @@ def _cpu() -> str:
 
 
 def _gpu() -> str:
-    # seconds of import, at the end of a measurement only
-    import torch
+    torch = _torch()
+    return torch.cuda.get_device_name(0) if torch and torch.cuda.is_available() else ""
 
-    return torch.cuda.get_device_name(0) if torch.cuda.is_available() else ""
+
+def _torch() -> Any:
+    """None where it is not installed, as where somebody measures a server from elsewhere."""
+    # seconds of import, at the end of a measurement only
+    return import_module("torch") if find_spec("torch") else None
 
 
 def _version(package: str) -> str:
     if package == "torch":
         # tells the CPU build from others, which the package's metadata may not
-        import torch
-
-        return str(torch.__version__)
+        return str(getattr(_torch(), "__version__", ""))
     try:
         return version(package)
     except PackageNotFoundError:

@@ -5,6 +5,7 @@ import typer
 from router.cli.group import build_group as tenants_group
 from scorer.adapters.redis_store import open_redis_store
 from scorer.cli.group import build_group as adapters_group
+from services.cli.bench.command import bench
 from services.cli.doctor.command import doctor
 from services.cli.generate import generate
 from services.cli.serve import serve
@@ -18,6 +19,7 @@ def build_app() -> typer.Typer:
     app.add_typer(tenants_group(), name="tenants")
     app.command()(generate)
     app.command()(serve)
+    app.command()(bench)
     app.command()(doctor)
     return app
 

@@ -1,0 +1,1 @@
+"""Load against a router, the same prompts for each way of keeping their KV."""
