@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from services.local.model import ensure_model
+from services.local.settings import LocalSettings
 from tests.chart.rendering import RELEASE, Manifest, containers, environment, of_kind, pods, render
 from tests.processes import ROOT, ServerProcess, free_port, poll
 from tests.redis_servers import server_program
@@ -84,22 +86,19 @@ def valkey(machine: Machine, manifests: list[Manifest]) -> Iterator[None]:
             server.terminate()
 
 
-@pytest.fixture
-def started(tiny_model: Path, tmp_path: Path) -> Iterator[tuple[Machine, list[Manifest], dict[str, ServerProcess]]]:
-    machine, manifests = Machine(tmp_path, tiny_model), render("cpu-demo-values.yaml")
+@contextmanager
+def running(machine: Machine, manifests: list[Manifest], **runtime: str) -> Iterator[dict[str, ServerProcess]]:
+    """Every process of the manifests by its name; `runtime` is put above that one's environment."""
     processes: dict[str, ServerProcess] = {}
     with ExitStack() as stack:
         stack.enter_context(valkey(machine, manifests))
         for pod in ("runtime", "router"):
             for container in containers(pods(manifests)[f"{RELEASE}-lookaheadkv-{pod}"]):
-                variables = machine.variables(container, manifests)
-                if container["name"] == "runtime":
-                    # no model that a real engine would load, and so none of its arguments
-                    variables |= {"RUNTIME_BACKEND": "fake", "RUNTIME_ENGINE_ARGS": "{}"}
-                process = ServerProcess(module_of(IMAGES[container["name"]]), variables)
-                stack.callback(process.kill)
-                processes[container["name"]] = process
-        yield machine, manifests, processes
+                name = container["name"]
+                variables = machine.variables(container, manifests) | (runtime if name == "runtime" else {})
+                processes[name] = ServerProcess(module_of(IMAGES[name]), variables)
+                stack.callback(processes[name].kill)
+        yield processes
 
 
 def smoke(machine: Machine, manifests: list[Manifest], **more: str) -> subprocess.CompletedProcess[str]:
@@ -110,14 +109,29 @@ def smoke(machine: Machine, manifests: list[Manifest], **more: str) -> subproces
     return subprocess.run(command, cwd=ROOT, env=os.environ | variables, text=True, capture_output=True)
 
 
-def test_helm_test_passes_against_the_processes_that_the_chart_starts(started):
-    machine, manifests, processes = started
-    processes["router"].wait_for("runtime in")
-    passed = poll(lambda: _passed(smoke(machine, manifests)), 30)
-    assert "tokens kept by" in passed.stdout and "tenant default may keep" in passed.stdout
+def test_helm_test_passes_against_the_processes_that_the_chart_starts(tiny_model, tmp_path):
+    machine, manifests = Machine(tmp_path, tiny_model), render("cpu-demo-values.yaml")
+    # a model that no real engine would load, and so none of its arguments
+    with running(machine, manifests, RUNTIME_BACKEND="fake", RUNTIME_ENGINE_ARGS="{}") as processes:
+        check(machine, manifests, processes, seconds=30)
+
+
+@pytest.mark.engine
+def test_helm_test_passes_with_the_engine_and_the_model_of_the_demo(tmp_path):
+    machine, manifests = Machine(tmp_path, ensure_model(LocalSettings().cache)), render("cpu-demo-values.yaml")
+    with running(machine, manifests) as processes:
+        assert "tokens kept by fused" in check(machine, manifests, processes, seconds=240)
+
+
+def check(machine: Machine, manifests: list[Manifest], processes: dict[str, ServerProcess], seconds: float) -> str:
+    """What the smoke test prints, once the runtime is ready."""
+    processes["router"].wait_for("runtime in", seconds)
+    passed: subprocess.CompletedProcess[str] = poll(lambda: _passed(smoke(machine, manifests)), seconds)
+    assert "tenant default may keep" in passed.stdout
     # the registry is there, with the password of the secret
     assert processes["scorer"].wait_for("listening")
     assert not [line for line in processes["router"].events if line.get("level") == "error"]
+    return passed.stdout
 
 
 def _passed(tried: subprocess.CompletedProcess[str]) -> subprocess.CompletedProcess[str] | None:
