@@ -1,7 +1,7 @@
 """Scripts on a Redis that may be gone: nobody waits for it longer than agreed, and it is tried in the background."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 
 import structlog
@@ -10,6 +10,7 @@ from services.shared.redis.commands import RedisCommands
 from services.shared.redis.errors import StoreError
 
 Connect = Callable[[], AbstractAsyncContextManager[RedisCommands]]
+Prepare = Callable[[RedisCommands], Awaitable[None]]
 
 logger = structlog.get_logger(__name__)
 
@@ -47,8 +48,8 @@ class Circuit:
             if not self._calls:
                 self._idle.set()
 
-    async def follow(self) -> None:
-        """Connect, and again whenever Redis went away, until cancelled."""
+    async def follow(self, prepare: Prepare) -> None:
+        """Connect, and again whenever Redis went away, until cancelled. Closed once `prepare` raised no StoreError."""
         if self._connect is None:
             # nothing will ever change
             await asyncio.Event().wait()
@@ -57,16 +58,10 @@ class Circuit:
         while True:
             try:
                 async with self._connect() as commands:
+                    # one that answers, but lets nothing be written, counts as gone
+                    await prepare(commands)
                     said = ""
-                    self._commands = commands
-                    logger.info("quota_redis_back")
-                    self._broken.clear()
-                    try:
-                        await self._broken.wait()
-                    finally:
-                        self._commands = None
-                        # a call that is tried again would open a connection that nobody closes
-                        await self._idle.wait()
+                    await self._serve(commands)
             except StoreError as error:
                 # once, not each time that it is tried
                 if str(error) != said:
@@ -75,6 +70,18 @@ class Circuit:
             finally:
                 self._commands = None
             await asyncio.sleep(self._probe_seconds)
+
+    async def _serve(self, commands: RedisCommands) -> None:
+        """Until Redis goes away."""
+        self._commands = commands
+        logger.info("quota_redis_back")
+        self._broken.clear()
+        try:
+            await self._broken.wait()
+        finally:
+            self._commands = None
+            # a call that is tried again would open a connection that nobody closes
+            await self._idle.wait()
 
     def _break(self, error: Exception) -> None:
         if self._commands is not None:

@@ -2,16 +2,22 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from router.admission.base import Claim
 from router.admission.circuit import Circuit
 from router.admission.ledger import Ledger
 from router.admission.refusals import HELD_SECONDS, Refusal, hopeless, limited, refused
+from services.shared.redis.commands import RedisCommands
 
 RENEWALS_PER_LEASE = 3
+# of no tenant, whose name begins with a letter or digit
+PROBE = "-"
+
+Script = Callable[..., Coroutine[Any, Any, list[str] | None]]
 
 
 @dataclass
@@ -41,10 +47,10 @@ class RedisQuotas:
         if never:
             raise refused(claim, never)
         name = uuid.uuid4().hex
+        granted = await self._reserve(claim, name)
+        if claim.limits.max_resident_kv_tokens is not None:
+            lease.granted_kv_tokens = granted
         try:
-            granted = await self._reserve(claim, name)
-            if claim.limits.max_resident_kv_tokens is not None:
-                lease.granted_kv_tokens = granted
             yield lease
         finally:
             self._end(claim.tenant, name, lease.used_tokens)
@@ -58,7 +64,7 @@ class RedisQuotas:
         """Keep the connection, and the leases of this router, until cancelled."""
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._circuit.follow())
+                tasks.create_task(self._circuit.follow(self._introduce))
                 tasks.create_task(self._renew_forever())
         finally:
             await asyncio.gather(*self._endings)
@@ -69,18 +75,28 @@ class RedisQuotas:
             self._ledger.forget_idle()
             await self.renew()
 
+    async def _introduce(self, commands: RedisCommands) -> None:
+        """What is held here is known before any request goes by this Redis. Raises StoreError, also when it is full."""
+        probe = uuid.uuid4().hex
+        await commands.script("renew", _keys(PROBE), self._lease_ms, probe, 0)
+        await commands.script("release", _keys(PROBE), "", probe)
+        await self._renew(commands.script)
+
     async def renew(self) -> None:
         """Once. What Redis has lost, or has not seen while it was gone, is in it again."""
+        await self._renew(self._circuit.script)
+
+    async def _renew(self, script: Script) -> None:
         for tenant, account in list(self._ledger.accounts.items()):
             held = dict(account.held)
             if not held:
                 continue
-            each = [item for name, of in held.items() for item in (name, of.kv_tokens, of.tokens)]
-            await self._circuit.script("renew", _keys(tenant), self._lease_ms, *each)
+            each = [item for name, of in held.items() for item in (name, of.kv_tokens)]
+            await script("renew", _keys(tenant), self._lease_ms, *each)
             # those that ended meanwhile may have come back by that
             ended = tuple(name for name in held if name not in account.held)
             if ended:
-                await self._release(tenant, ended)
+                await script("release", _keys(tenant), "", *ended)
 
     @property
     def _lease_ms(self) -> int:
@@ -97,9 +113,13 @@ class RedisQuotas:
         needs = (claim.tokens, claim.kv_tokens, claim.least_kv_tokens)
         texts = ["" if limit is None else limit for limit in most]
         held_ms = int(1000 * HELD_SECONDS)
-        answer = await self._circuit.script(
-            "reserve", _keys(claim.tenant), name, self._lease_ms, *needs, *texts, held_ms
-        )
+        args = (name, self._lease_ms, *needs, *texts, held_ms)
+        try:
+            answer = await self._circuit.script("reserve", _keys(claim.tenant), *args)
+        except asyncio.CancelledError:
+            # Redis may have granted it
+            self._end(claim.tenant, name, 0)
+            raise
         match answer:
             case ["granted", granted]:
                 self._ledger.enter(claim, name, int(granted))
@@ -117,13 +137,13 @@ class RedisQuotas:
     def _end(self, tenant: str, name: str, used_tokens: int | None) -> None:
         """Give back what is not used. Nobody waits for it, also when Redis hangs."""
         self._ledger.leave(tenant, name, used_tokens)
-        ending = asyncio.create_task(self._release(tenant, (name,), used_tokens))
+        ending = asyncio.create_task(self._release(tenant, name, used_tokens))
         self._endings.add(ending)
         ending.add_done_callback(self._endings.discard)
 
-    async def _release(self, tenant: str, names: tuple[str, ...], used_tokens: int | None = None) -> None:
+    async def _release(self, tenant: str, name: str, used_tokens: int | None) -> None:
         used = "" if used_tokens is None else used_tokens
-        await self._circuit.script("release", _keys(tenant), used, *names)
+        await self._circuit.script("release", _keys(tenant), used, name)
 
 
 def _keys(tenant: str) -> tuple[str, str, str]:

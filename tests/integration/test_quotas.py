@@ -9,6 +9,7 @@ from itertools import count
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from router.admission.base import Claim
 from router.admission.build import QuotaSettings, build_quotas
@@ -299,3 +300,62 @@ async def test_without_redis_a_router_enforces_the_whole_limit_alone():
         assert lease.granted_kv_tokens == 20
     error = await refusal(quotas, claim(rate, "b", tokens=60))
     assert error.reason == "TOKENS_PER_MINUTE" and (error.retry_after_seconds or 0) > 20
+
+
+async def test_what_is_held_is_known_to_a_new_redis_before_it_is_asked(server):
+    tenant, patient = new_tenant(), QuotaSettings(lease_seconds=600.0, probe_seconds=0.05)
+    async with router(server, patient) as quotas, quotas.hold(claim(ONE_AT_ONCE, tenant)):
+        server.kill()
+        await refusal(quotas, claim(ONE_AT_ONCE, tenant))
+        assert not quotas.shared
+        server.start()
+        await reached(quotas)
+        # no renewal is due for minutes
+        assert leftover(server, tenant) == (1, 1, 10)
+
+
+@pytest.mark.parametrize("trouble", ["full", "forbidden"])
+async def test_a_redis_that_lets_nothing_be_written_counts_as_gone_for_as_long(server, trouble):
+    options, limits = RedisOptions(server.url), Limits(requests_per_minute=100)
+    with server.client() as client:
+        if trouble == "full":
+            client.config_set("maxmemory", 1)
+        else:
+            client.execute_command("ACL", "SETUSER", "narrow", "reset", "on", ">pw", "~{tenants}:*", "+@all")
+            options = RedisOptions(server.url, "narrow", "pw")
+        quotas = build_quotas(options, QUICK)
+        with capture_logs() as logs:
+            async with background(quotas.follow()):
+                for _ in range(5):
+                    async with quotas.hold(claim(limits, "kept-out")):
+                        assert not quotas.shared
+                    await asyncio.sleep(2 * QUICK.probe_seconds)
+                client.config_set("maxmemory", 0)
+                client.execute_command("ACL", "SETUSER", "narrow", "~quota:*")
+                await reached(quotas)
+    assert [log["event"] for log in logs] == ["quota_redis_away", "quota_redis_back"]
+
+
+async def test_nothing_is_given_back_of_what_was_not_charged(server):
+    tenant, limits = new_tenant(), Limits(tokens_per_minute=100)
+    async with router(server) as quotas, AsyncExitStack() as stack:
+        # from before there was a limit
+        free = await stack.enter_async_context(quotas.hold(claim(Limits(requests_per_minute=9), tenant, tokens=80)))
+        async with quotas.hold(claim(limits, tenant, tokens=100)):
+            free.used_tokens = 0
+            await stack.aclose()
+            await until(lambda: now(lambda: leftover(server, tenant)), lambda left: left == (1, 1, 10))
+            assert (await refusal(quotas, claim(limits, tenant, tokens=80))).reason == "TOKENS_PER_MINUTE"
+
+
+async def test_a_request_that_is_cancelled_while_it_asks_holds_nothing_for_longer_than_a_lease(server):
+    tenant = new_tenant()
+    async with router(server, QuotaSettings(lease_seconds=0.5, wait_seconds=5.0)) as quotas:
+        for turns in range(20):
+            asking = asyncio.create_task(all_at_once(quotas, claim(ONE_AT_ONCE, tenant), 1))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            asking.cancel()
+            await asyncio.wait({asking})
+        await until(lambda: all_at_once(quotas, claim(ONE_AT_ONCE, tenant), 1), bool)
+        await nothing_left(server, tenant)

@@ -1,5 +1,6 @@
 -- shared by all. KEYS: 1 state, 2 leases, 3 their ends. One tenant's keys are in one slot.
--- state: requests and tokens used of the minute, as of `at`; kv, the sum over all leases. A lease is `kv tokens`.
+-- state: requests and tokens used of the minute, as of `at`; kv, the sum over all leases. A lease is `kv tokens`:
+-- what it holds, and the tokens that were charged for it, 0 where there was no limit.
 local STATE, LEASES, ENDS = KEYS[1], KEYS[2], KEYS[3]
 local MINUTE_MS = 60000
 

@@ -38,7 +38,7 @@ for name, amount in pairs(amounts) do
   redis.call('HSET', STATE, name, per_minute[name] and string.format('%.6f', used[name] + amount) or '0')
 end
 redis.call('HSET', STATE, 'at', whole(math.max(at, now)))
-put(id, granted, tokens)
+put(id, granted, per_minute.tokens and tokens or 0)
 redis.call('ZADD', ENDS, whole(now + lease_ms), id)
 keep(lease_ms)
 return {'granted', whole(granted)}
