@@ -61,7 +61,7 @@ def _serve(model: Path, port: int, settings: LocalSettings, console: Console) ->
 
 def _tell(stack: Stack, console: Console) -> None:
     metrics = "\n         ".join(stack.metrics_urls.values())
-    named = "" if stack.router == f"127.0.0.1:{DEFAULT_PORT}" else f" --target {stack.router}"
+    named = "" if stack.router == f"127.0.0.1:{DEFAULT_PORT}" else f" --router {stack.router}"
     for line in (
         f"router:  {stack.router}\nhttp:    {stack.http_url}\nruntime: {stack.runtime}\nscorer:  {stack.scorer}",
         f"metrics: {metrics}\nredis:   {stack.redis_url}\nlogs:    {stack.log_dir}",
