@@ -61,7 +61,7 @@ demo: install ## start everything and send one long prompt, with the whole KV ca
 	@$(BIN)/python -m services.demo.main $(ARGS)
 
 up: install ## start everything, print where the router listens, and serve until Ctrl-C
-	@$(BIN)/python -m services.local.up $(ARGS)
+	@$(BIN)/lookaheadkv serve $(ARGS)
 
 soak-registry: install ## move adapters' aliases 1,000 times under load while Redis is killed at random; judge every answer
 	@$(BIN)/python -m services.soak.main $(ARGS)

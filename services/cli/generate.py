@@ -54,20 +54,20 @@ def generate(
     as_json: AsJson = False,
 ) -> None:
     """Send a prompt to a router or a runtime; the answer goes to stdout, the report to stderr."""
-    tokens, ratio = parse_budget(budget)
-    hint = generation_pb2.KvHint(
-        policy=policy,
-        budget_tokens=tokens,
-        keep_ratio=ratio,
-        adapter=adapter,
-        split_key=split_key,
-        min_retained_mass=min_retained_mass,
-    )
-    sampling = generation_pb2.SamplingParams(max_new_tokens=max_new_tokens, temperature=temperature, stop=stop)
-    slo = generation_pb2.Slo(
-        ttft=None if ttft is None else to_duration(ttft), tpot=None if tpot is None else to_duration(tpot)
-    )
     with refusals(interrupted="stopped; the request is cancelled"):
+        tokens, ratio = parse_budget(budget)
+        hint = generation_pb2.KvHint(
+            policy=policy,
+            budget_tokens=tokens,
+            keep_ratio=ratio,
+            adapter=adapter,
+            split_key=split_key,
+            min_retained_mass=min_retained_mass,
+        )
+        sampling = generation_pb2.SamplingParams(max_new_tokens=max_new_tokens, temperature=temperature, stop=stop)
+        slo = generation_pb2.Slo(
+            ttft=None if ttft is None else to_duration(ttft), tpot=None if tpot is None else to_duration(tpot)
+        )
         text = read_prompt(prompt, file)
         request = generation_pb2.GenerateRequest(text=text, sampling=sampling, kv=hint, slo=slo)
         with open_channel(router, ca_file) as channel:
@@ -81,7 +81,7 @@ def generate(
 def _stream(
     channel: grpc.Channel,
     request: generation_pb2.GenerateRequest,
-    router: str,
+    target: str,
     metadata: tuple[tuple[str, str], ...],
     timeout: float | None,
     show: bool,
@@ -98,10 +98,10 @@ def _stream(
             _write(response.chunk.text, show)
     except grpc.RpcError as error:
         _write("\n" if pieces else "", show)
-        raise Refused(sentence_of(error, router)) from error
+        raise Refused(sentence_of(error, target)) from error
     finally:
         call.cancel()
-    raise Refused(f"{router} ended the answer without a report; look at its log")
+    raise Refused(f"{target} ended the answer without a report; look at its log")
 
 
 def _write(text: str, show: bool) -> None:

@@ -6,6 +6,8 @@ from pathlib import Path
 import typer
 
 STDIN = Path("-")
+# what goes over the wire
+MOST_TOKENS = 2**31 - 1
 
 
 def read_prompt(prompt: str | None, file: Path | None) -> str:
@@ -28,10 +30,15 @@ def parse_budget(budget: str) -> tuple[int | None, float | None]:
     try:
         if budget.endswith("%"):
             return None, float(budget[:-1]) / 100
-        return (None, float(budget)) if "." in budget else (int(budget), None)
+        if "." in budget:
+            return None, float(budget)
+        tokens = int(budget)
     except ValueError:
         hint = f"{budget!r} is neither tokens, as 2048, nor a share of the prompt, as 20% or 0.2"
         raise typer.BadParameter(hint, param_hint="--budget") from None
+    if abs(tokens) > MOST_TOKENS:
+        raise typer.BadParameter(f"{budget} tokens; ask for at most {MOST_TOKENS}", param_hint="--budget")
+    return tokens, None
 
 
 def _decoded(content: bytes, name: str) -> str:

@@ -10,9 +10,18 @@ INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def raise_on_interrupts() -> None:
-    """From now on SIGTERM and SIGHUP raise KeyboardInterrupt, as Ctrl-C does, so that clean-up runs."""
+    """From now on the first SIGINT, SIGTERM or SIGHUP raises KeyboardInterrupt, so that clean-up runs.
+
+    Those behind it change nothing: a second Ctrl-C would tear the clean-up in half.
+    """
     for number in INTERRUPTS:
-        signal.signal(number, signal.default_int_handler)
+        signal.signal(number, _raise_once)
+
+
+def _raise_once(number: int, frame: FrameType | None) -> None:
+    for other in INTERRUPTS:
+        signal.signal(other, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 @contextmanager

@@ -22,6 +22,7 @@ LOG_COLUMNS = 200
 PROBE_SECONDS = 2.0
 # of Linux's prctl
 PR_SET_PDEATHSIG = 1
+NO_MEMORY = ", it was killed, often for lack of memory; stop other programs, or serve a smaller model"
 
 
 class ProcessFailed(Exception):
@@ -84,7 +85,7 @@ class ServerProcess:
         """Raise ProcessFailed when the server has ended."""
         code = self._popen.poll() if self._popen else None
         if code is not None:
-            raise self.failed(f"ended with exit code {code}")
+            raise self.failed(f"ended with exit code {code}{NO_MEMORY if code == -signal.SIGKILL else ''}")
 
     def failed(self, what: str) -> ProcessFailed:
         """The error that says `what` happened to this server, with the last lines of its log."""

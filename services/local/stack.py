@@ -72,14 +72,19 @@ def local_channel(target: str) -> grpc.Channel:
 
 @contextmanager
 def local_stack(
-    model_path: Path, settings: LocalSettings, console: Console, variables: Mapping[str, str] | None = None
+    model_path: Path,
+    settings: LocalSettings,
+    console: Console,
+    variables: Mapping[str, str] | None = None,
+    router_port: int = 0,
 ) -> Iterator[Stack]:
     """Valkey, scorer, runtime and router, ready to serve `model_path`. All of them are stopped at the end.
 
     The model's adapter, or the one in RUNTIME_ADAPTER_PATH, is published into Valkey, and the runtime scores with it.
     `variables` is added to the environment of each process, e.g. {"RUNTIME_BACKEND": "fake"}; where it names another
-    registry, nothing is published. Raises ProcessFailed, which says what and why, when the adapter cannot be published,
-    and when a process dies or is not ready in `settings.ready_seconds`.
+    registry, nothing is published. The router gets a free port unless one is named. Raises ProcessFailed, which says
+    what and why, when the adapter cannot be published, and when a process dies or is not ready in
+    `settings.ready_seconds`.
     """
     variables = variables or {}
     log_dir = (settings.build_dir / "logs").resolve()
@@ -95,7 +100,7 @@ def local_stack(
             "ROUTER_REDIS_URL": redis_url,
             "RUNTIME_ENGINE_ARGS": json.dumps(settings.engine_args),
         }
-        specs = _specs(model_path, {**ours, **variables})
+        specs = _specs(model_path, {**ours, **variables}, router_port)
         processes = cleanup.enter_context(running(specs, log_dir, settings, console, adapter))
         scorer, runtime, router = (spec.target for spec in specs)
         yield Stack(router, runtime, scorer, redis_url, log_dir, processes, adapter)
@@ -123,9 +128,12 @@ def running(
         yield processes
 
 
-def _specs(model_path: Path, variables: Mapping[str, str]) -> tuple[ServerSpec, ServerSpec, ServerSpec]:
+def _specs(
+    model_path: Path, variables: Mapping[str, str], router_port: int
+) -> tuple[ServerSpec, ServerSpec, ServerSpec]:
     """Scorer, runtime and router, each told where the ones before it listen."""
-    scorer_port, runtime_port, router_port, http_port, *metrics_ports = free_ports(7)
+    scorer_port, runtime_port, free_port, http_port, *metrics_ports = free_ports(7)
+    router_port = router_port or free_port
     generation = service_name(generation_pb2.DESCRIPTOR, "GenerationService")
     scoring = service_name(scoring_config_pb2.DESCRIPTOR, "ScoringConfigService")
     names = ("SCORER", "RUNTIME", "ROUTER")

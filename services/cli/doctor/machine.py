@@ -2,13 +2,13 @@
 
 import os
 import shutil
-import socket
 import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from services.cli.doctor.finding import Finding, Subject, ok, skipped, wrong
+from services.local.ports import port_problem
 
 GIB = 1 << 30
 LEAST_MEMORY, LEAST_DISK, LEAST_SHM = 4 * GIB, 2 * GIB, GIB
@@ -48,11 +48,7 @@ def ports(subject: Subject) -> Iterator[Finding]:
     if not subject.ports:
         yield skipped("ports", "name some with --port")
     for port in subject.ports:
-        with socket.socket() as server:
-            server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                server.bind(("127.0.0.1", port))
-            except OSError as error:
-                yield wrong(f"port {port}", str(error), "stop what listens there, or set another port")
-            else:
-                yield ok(f"port {port}", "is free")
+        if problem := port_problem(port):
+            yield wrong(f"port {port}", problem, "stop what listens there, or set another port")
+        else:
+            yield ok(f"port {port}", "is free")

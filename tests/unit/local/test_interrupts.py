@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from services.local.interrupts import interrupts_held
+from services.local.interrupts import INTERRUPTS, interrupts_held, raise_on_interrupts
 
 
 @pytest.fixture(autouse=True)
@@ -42,3 +42,17 @@ def test_the_block_runs_outside_the_main_thread_too():
     thread.start()
     thread.join()
     assert reached == ["inside"]
+
+
+def test_only_the_first_interrupt_raises():
+    before = {number: signal.getsignal(number) for number in INTERRUPTS}
+    try:
+        raise_on_interrupts()
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGTERM)
+        with interrupts_held():
+            os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
