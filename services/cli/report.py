@@ -3,6 +3,7 @@
 from typing import Any
 
 from google.protobuf.json_format import MessageToDict
+from rich.markup import escape
 from rich.table import Table
 
 from protos.generation.v1 import generation_pb2
@@ -38,5 +39,6 @@ def report_table(complete: generation_pb2.GenerateComplete) -> Table:
     }
     for name, value in rows.items():
         if value:
-            table.add_row(name, value)
+            # a reason may have brackets, which rich would take for styles
+            table.add_row(name, escape(value))
     return table

@@ -6,6 +6,8 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -30,6 +32,8 @@ def test_a_machine_on_which_all_is_well(tiny_model, tmp_path, redis_server, star
     (model / "config.json").write_text(json.dumps(config | {"architectures": ["LlamaForCausalLM"]}))
     (model / "model.safetensors").touch()
     adapter = random_adapter(model, tmp_path / "adapter")
+    publish = [*COMMAND[:-1], "adapters", "publish", str(adapter), "--alias", "default"]
+    subprocess.run([*publish, "--redis-url", redis_server.url], cwd=ROOT, check=True, capture_output=True)
     runtime = start_runtime()
     runtime.wait_for("ready")
     named = ["--model", str(model), "--adapter", str(adapter), "--redis-url", redis_server.url]
@@ -38,6 +42,8 @@ def test_a_machine_on_which_all_is_well(tiny_model, tmp_path, redis_server, star
     assert code == 0
     assert "sglang 0.5.23" in found["packages"]["detail"]
     assert "version 7 fits the model" in found["adapter"]["detail"]
+    assert "default is version 7 of 1" in [finding["detail"] for finding in found.values()]
+    assert "valkey" in found["redis version"]["detail"]
 
 
 def test_each_thing_that_is_wrong_has_its_remedy(tiny_model, tmp_path, start_router, redis_server):
@@ -69,6 +75,39 @@ def test_a_wrong_url_is_a_finding(text):
     code, found = doctor("--redis-url", text)
     assert (code, found["redis"]["state"]) == (1, "wrong")
     assert "pass:word" not in json.dumps(found)
+
+
+def test_a_user_without_rights_on_some_keys_is_told_which(redis_server):
+    with redis_server.client() as admin:
+        rights = ("~{tenants}:*", "+@read", "+@write", "+@connection", "+@scripting", "+time", "+config|get")
+        admin.execute_command("ACL", "SETUSER", "router", "on", ">secret", *rights)
+    code, found = doctor("--redis-url", redis_server.url.replace("://", "://router:secret@"))
+    states = {use: found[f"redis {use}"]["state"] for use in ("adapters", "budgets", "quotas")}
+    assert (code, states) == (1, {"adapters": "wrong", "budgets": "ok", "quotas": "wrong"})
+    assert "~quota:*" in found["redis quotas"]["remedy"] and "secret" not in json.dumps(found)
+
+
+def test_a_redis_that_does_not_answer_and_a_listener_that_is_no_redis_are_findings():
+    with ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as http:
+        threading.Thread(target=http.serve_forever, daemon=True).start()
+        other = f"127.0.0.1:{http.server_port}"
+        nobody = f"redis://127.0.0.1:{free_port()}"
+        _, away = doctor("--redis-url", nobody)
+        code, wrong = doctor("--redis-url", f"redis://{other}", "--server", other)
+        http.shutdown()
+    assert (away["redis"]["state"], away["redis"]["remedy"]) == ("wrong", "start it, or name another one")
+    assert (code, wrong["redis"]["state"], wrong[f"server {other}"]["state"]) == (1, "wrong", "wrong")
+    assert "does not speak gRPC" in wrong[f"server {other}"]["detail"]
+
+
+@pytest.mark.parametrize("config", ["[]", "no JSON", '{"architectures": 3}'])
+def test_a_broken_model_folder_is_a_finding(config, tmp_path):
+    for name in ("tokenizer.json", "model.safetensors"):
+        (tmp_path / name).touch()
+    (tmp_path / "config.json").write_text(config)
+    code, found = doctor("--model", str(tmp_path), "--redis-url", f"redis://127.0.0.1:{free_port()}")
+    assert (code, found["model"]["remedy"]) == (1, "download the model again")
+    assert not [finding for finding in found.values() if "bug" in finding["remedy"]]
 
 
 def test_architectures_are_those_of_the_engine():

@@ -6,18 +6,34 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from services.cli.doctor.engine import engine
-from services.cli.doctor.files import adapter, model
+from services.cli.doctor.files import model
 from services.cli.doctor.finding import Check, Finding, State, Subject, wrong
 from services.cli.doctor.machine import disk, memory, ports, python
-from services.cli.doctor.servers import redis, servers
+from services.cli.doctor.pins import pins
+from services.cli.doctor.redis import redis
+from services.cli.doctor.registry import adapter, registry
+from services.cli.doctor.servers import servers
 from services.shared.cli.output import table_of, tell
 from services.shared.cli.running import REFUSED, refusals
 
 # to add one: a function, and its name here
-CHECKS: tuple[Check, ...] = (python, memory, disk, ports, engine, model, adapter, redis, servers)
+CHECKS: tuple[Check, ...] = (
+    python,
+    pins,
+    memory,
+    disk,
+    ports,
+    engine,
+    model,
+    adapter,
+    redis,
+    registry,
+    servers,
+)
 MARKS = {State.OK: "[green]✓[/green]", State.WRONG: "[red]✗[/red]", State.SKIPPED: "–"}
 
 RedisUrl = Annotated[str, typer.Option(envvar="LOOKAHEADKV_REDIS_URL", help="Redis of adapters, budgets and quotas.")]
@@ -57,5 +73,6 @@ def _findings(subject: Subject) -> Iterator[Finding]:
 def _table(findings: list[Finding]) -> Table:
     table = table_of("", "what", "found", "what to do")
     for finding in findings:
-        table.add_row(MARKS[finding.state], finding.name, finding.detail, finding.remedy)
+        # what is found may have brackets, which rich would take for styles
+        table.add_row(MARKS[finding.state], *map(escape, (finding.name, finding.detail, finding.remedy)))
     return table

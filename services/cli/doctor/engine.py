@@ -1,15 +1,18 @@
 """The engine: its packages, whether our hooks fit, and its device."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from services.cli.doctor.finding import Finding, Subject, ok, wrong
 
 SECONDS = 120.0
 GIB = 1 << 30
+DRIVER = Path("/proc/driver/nvidia/version")
 INSTALL = "install the runtime's packages: make install, or make install SET=cuda"
 
 
@@ -32,13 +35,23 @@ def engine(subject: Subject) -> Iterator[Finding]:
 
 
 def _device(device: dict[str, Any] | None) -> Finding:
+    driver = _driver()
+    if device is None and driver:
+        remedy = "make install SET=cuda, and look at CUDA_VISIBLE_DEVICES"
+        return wrong("device", f"driver {driver} is there, and torch sees no CUDA device", remedy)
     if device is None:
         return ok("device", "no CUDA device: the engine runs on the CPU, slowly")
     free, total = device["free_bytes"] / GIB, device["total_bytes"] / GIB
-    text = f"{device['name']}, CUDA {device['cuda']}, {free:.1f} of {total:.1f} GiB free"
+    text = f"{device['name']}, CUDA {device['cuda']}, driver {driver or 'unknown'}, {free:.1f} of {total:.1f} GiB free"
     if free < total / 2:
         return wrong("device", text, "stop what uses the device, or lower mem_fraction_static in RUNTIME_ENGINE_ARGS")
     return ok("device", text)
+
+
+def _driver() -> str:
+    """The version of NVIDIA's driver; empty without one."""
+    found = re.search(r"\d+\.\d+(\.\d+)?", DRIVER.read_text()) if DRIVER.is_file() else None
+    return found.group() if found else ""
 
 
 def _inspected() -> dict[str, Any]:

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from services.cli.doctor.finding import Finding, Subject, ok, skipped, wrong
+from services.local.memory import available_bytes, memory_problem
+from services.local.model_folder import weights_bytes
 from services.local.ports import port_problem
 
 GIB = 1 << 30
@@ -26,10 +28,14 @@ def python(subject: Subject) -> Iterator[Finding]:
 def memory(subject: Subject) -> Iterator[Finding]:
     """What a model on a CPU needs, and a GPU's host."""
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    text = f"{available_bytes() / GIB:.1f} of {total / GIB:.1f} GiB free"
     if total < LEAST_MEMORY:
-        yield wrong("memory", f"{total / GIB:.1f} GiB", "give this machine at least 4 GiB")
+        yield wrong("memory", text, f"give this machine at least {LEAST_MEMORY // GIB} GiB")
+    elif subject.model and (problem := memory_problem(weights_bytes(subject.model))):
+        found, _, remedy = problem.partition("; ")
+        yield wrong("memory", found, remedy)
     else:
-        yield ok("memory", f"{total / GIB:.1f} GiB")
+        yield ok("memory", text)
 
 
 def disk(subject: Subject) -> Iterator[Finding]:
