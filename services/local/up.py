@@ -41,11 +41,13 @@ def main(model: Model = None, port: Port = DEFAULT_PORT) -> None:
 
 def _checked(model: Path | None, port: int, settings: LocalSettings) -> Path:
     """The model's folder, once nothing speaks against serving it. Ends the process with a sentence otherwise."""
-    if problem := port and port_problem(port):
-        raise SystemExit(f"{problem}; stop what listens there, or choose another one with --port")
+    if port and (taken := port_problem(port)):
+        raise SystemExit(f"{taken}; stop what listens there, or choose another one with --port")
     with_weights = os.environ.get("RUNTIME_BACKEND") != "fake"
     folder = model or ensure_model(settings.cache)
-    problem = folder_problem(folder, with_weights) or (with_weights and memory_problem(weights_bytes(folder)))
+    problem = folder_problem(folder, with_weights)
+    if not problem and with_weights:
+        problem = memory_problem(weights_bytes(folder))
     if problem:
         raise SystemExit(problem)
     return folder

@@ -6,7 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -17,7 +17,7 @@ LOOKAHEADKV = [sys.executable, "-m", "services.cli.main"]
 
 
 @pytest.fixture
-def start(tiny_model, tmp_path) -> Iterator:
+def start(tiny_model, tmp_path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     started = []
 
     def start(*arguments: str) -> subprocess.Popen[str]:

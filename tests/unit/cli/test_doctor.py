@@ -4,7 +4,7 @@ import pytest
 
 from services.cli.doctor import machine
 from services.cli.doctor.command import _findings
-from services.cli.doctor.finding import State, Subject
+from services.cli.doctor.finding import Finding, State, Subject
 from services.cli.doctor.pins import PINS, compared
 
 
@@ -18,7 +18,7 @@ def test_other_packages_than_the_pinned_ones_are_named(tmp_path):
 
 
 def test_a_check_that_fails_by_itself_is_a_finding_and_the_others_go_on(monkeypatch):
-    def broken(subject: Subject) -> list:
+    def broken(subject: Subject) -> list[Finding]:
         raise RuntimeError("no such luck")
 
     monkeypatch.setattr("services.cli.doctor.command.CHECKS", (broken, machine.python))
