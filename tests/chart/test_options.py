@@ -1,11 +1,12 @@
 """Values do what they say, each in the place that Kubernetes reads."""
 
+import json
 from typing import Any
 
 import pytest
 
 from services.shared.redis.options import RedisOptions
-from tests.chart.rendering import Manifest, of_kind, pods, render_with
+from tests.chart.rendering import CHART, Manifest, helm, of_kind, pods, render_with
 
 
 def pod(part: str, **values: Any) -> Manifest:
@@ -48,7 +49,10 @@ def test_the_policy_lets_traces_out_to_their_port(endpoint):
 
 
 def test_a_change_of_scoring_loads_no_model_again_and_one_of_the_seed_restarts_routers_alone():
-    before = {"scorer": {"config": "default: {policy: fused}\n"}, "router": {"tenantSeed": "cluster: {limits: {}}\n"}}
+    before: dict[str, Any] = {
+        "scorer": {"config": "default: {policy: fused}\n"},
+        "router": {"tenantSeed": "cluster: {limits: {}}\n"},
+    }
     scoring = {**before, "scorer": {"config": "default: {policy: window}\n"}}
     seed = {**before, "router": {"tenantSeed": "cluster: {limits: {max_keep_ratio: 0.5}}\n"}}
     now, rescored, reseeded = (pods(render_with(**values)) for values in (before, scoring, seed))
@@ -95,7 +99,7 @@ def test_the_scorer_is_a_native_sidecar_or_a_plain_container():
 
 @pytest.mark.parametrize("part", ["runtime", "router"])
 def test_pods_are_placed_and_filled_as_asked_for(part):
-    asked = {
+    asked: dict[str, Any] = {
         "nodeSelector": {"pool": "a"},
         "priorityClassName": "serving",
         "initContainers": [{"name": "fetch", "image": "fetch:1"}],
@@ -127,3 +131,28 @@ def test_manifests_of_ones_own_are_objects_or_templates():
     templated = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: '{{ .Release.Name }}-more'}\n"
     objects = [templated, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "mine"}}]
     assert {"rel-more", "mine"} <= of_kind(render_with(extraObjects=objects), "ConfigMap").keys()
+
+
+def notes(**values: Any) -> str:
+    """What helm prints after an install."""
+    dry = ("install", "kv", str(CHART), "--dry-run=client", "--values", "-")
+    shown = helm(*dry, values=json.dumps(values))
+    assert shown.returncode == 0, shown.stderr
+    return shown.stdout.partition("NOTES:")[2]
+
+
+def test_notes_tell_the_first_request_and_the_first_budget():
+    told = notes()
+    assert "/v1/completions" in told and "lookaheadkv tenants set" in told
+    assert "LOOKAHEADKV_API_KEY" not in told
+
+
+def test_notes_ask_with_a_key_where_routers_want_one():
+    told = notes(router={"apiKeysSecret": "keys"})
+    assert "export LOOKAHEADKV_API_KEY=" in told and "authorization: Bearer $LOOKAHEADKV_API_KEY" in told
+    assert "Every caller is one tenant" not in told
+
+
+def test_notes_say_what_budgets_need():
+    told = notes(redis={"enabled": False}, router={"http": {"enabled": False}})
+    assert "needs a Redis" in told and "/v1/completions" not in told
