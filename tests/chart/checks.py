@@ -87,6 +87,15 @@ def _sleeps(container: Manifest) -> float:
     return float(command.partition("sleep(")[2].partition(")")[0] or 0)
 
 
+def tokens(manifests: list[Manifest]) -> Iterator[str]:
+    """Only who may ask the Kubernetes API can."""
+    bound = "RoleBinding" in {manifest["kind"] for manifest in manifests}
+    for name, pod in pods(manifests).items():
+        watches = bound and name.endswith("-router")
+        if pod["spec"].get("automountServiceAccountToken") is not watches:
+            yield f"{name} has a token of the API that it has no use for, or none that it needs"
+
+
 def network(manifests: list[Manifest]) -> Iterator[str]:
     """Nothing passes that no policy names."""
     policies = of_kind(manifests, "NetworkPolicy")
@@ -171,6 +180,7 @@ def mounts(manifests: list[Manifest]) -> Iterator[str]:
 CHECKS: tuple[Check, ...] = (
     probes,
     security,
+    tokens,
     grace,
     network,
     environment_is_known,

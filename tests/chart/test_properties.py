@@ -18,7 +18,7 @@ runtimes = st.fixed_dictionaries(
     {
         "replicas": st.integers(0, 9),
         "gpu": st.fixed_dictionaries({"enabled": booleans, "count": st.integers(1, 2), "tolerate": booleans}),
-        "autoscaling": st.fixed_dictionaries({"enabled": booleans, "minReplicas": st.integers(0, 3)}),
+        "autoscaling": st.fixed_dictionaries({"enabled": booleans, "minReplicas": st.integers(1, 3)}),
         "drain": drains,
         "pdb": budgets,
         "env": st.sampled_from([{}, {"RUNTIME_COALESCE_SECONDS": "0.1"}]),

@@ -22,6 +22,7 @@ REMOVALS = {
     "security of containers": ("runtime.yaml", r" {10}securityContext:\n {12}.*\n", checks.security),
     "security of the sidecar": ("_scorer.tpl", r" {2}securityContext:\n {4}.*\n", checks.security),
     "security of pods": ("_helpers.tpl", r"securityContext:\n.*\n", checks.security),
+    "token that is not mounted": ("runtime.yaml", r" {6}automountServiceAccountToken:.*\n", checks.tokens),
     "grace period of the runtime": ("runtime.yaml", r" {6}terminationGracePeriodSeconds:.*\n", checks.grace),
     "grace period of the router": ("router.yaml", r" {6}terminationGracePeriodSeconds:.*\n", checks.grace),
     "label of pods": ("router.yaml", r'(?<=labels:\n)( {8}\{\{- include "lkv.labels".*\n)', checks.selectors),

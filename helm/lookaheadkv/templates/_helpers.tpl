@@ -67,9 +67,6 @@ labels:
     secretKeyRef:
       name: {{ index . 1 }}
       key: {{ index . 2 }}
-      {{- if gt (len .) 3 }}
-      optional: true
-      {{- end }}
 {{- end -}}
 
 {{- define "lkv.redisExternal" -}}

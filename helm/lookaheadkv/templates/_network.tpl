@@ -16,19 +16,33 @@
     - {port: 6379}
 {{- else if include "lkv.redisExternal" . }}
 # a policy knows addresses, and not names: narrow it by extraEgress and a policy of your own
+{{- with include "lkv.redisPorts" . }}
 - ports:
-    - {port: {{ include "lkv.redisPort" . }}}
+    {{- . | nindent 4 }}
+{{- end }}
 {{- end }}
 {{- end -}}
 
-{{/* of the external Redis: from its URL where that names one */}}
-{{- define "lkv.redisPort" -}}
+{{/* of the external Redis: those of all hosts in its URL */}}
+{{- define "lkv.redisPorts" -}}
 {{- $external := .Values.redis.external -}}
+{{- $ports := list -}}
 {{- if $external.url -}}
-{{- default "6379" (regexFind "[0-9]+$" (index (splitList "," (regexReplaceAll "/.*$" (regexReplaceAll "^[^/]*//" $external.url "") "")) 0)) -}}
-{{- else -}}
-{{ $external.port }}
+{{- $sentinel := contains "+sentinel://" $external.url -}}
+{{- $hosts := regexFind "^[^/?#]+" (regexReplaceAll "^[^/]*//" $external.url "") -}}
+{{- range compact (splitList "," $hosts) -}}
+{{- $ports = append $ports (default (ternary "26379" "6379" $sentinel) (trimPrefix ":" (regexFind ":[0-9]+$" .))) -}}
 {{- end -}}
+{{- /* Sentinel names the master, which listens where a Redis does unless told otherwise */ -}}
+{{- if $sentinel -}}
+{{- $ports = append $ports "6379" -}}
+{{- end -}}
+{{- else -}}
+{{- $ports = list (toString $external.port) -}}
+{{- end -}}
+{{- range uniq $ports }}
+- {port: {{ . }}}
+{{- end }}
 {{- end -}}
 
 {{/* (list . port ...) */}}
@@ -46,7 +60,7 @@
 {{- define "lkv.moreEgress" -}}
 {{- if .Values.tracing.endpoint }}
 - ports:
-    - {port: {{ default "4317" (regexFind "[0-9]+$" .Values.tracing.endpoint) }}}
+    - {port: {{ trimPrefix ":" (regexFind ":[0-9]+" (regexReplaceAll "^https?://(\\[[^]]*\\])?" .Values.tracing.endpoint "")) }}}
 {{- end }}
 {{- with .Values.networkPolicy.extraEgress }}
 {{ toYaml . }}
