@@ -17,6 +17,7 @@ from router.replicas.pool import ReplicaPool
 from router.replicas.replica import Replica
 from router.request_record import RequestRecord
 from router.retries import RetryBudget
+from router.runtime_client import client_status
 from services.shared.durations import to_seconds
 from services.shared.errors import Unavailable
 from services.shared.generation import GenerateCall
@@ -113,7 +114,8 @@ class Dispatch:
 def _told(error: grpc.aio.AioRpcError | ReplicaHangs) -> tuple[grpc.StatusCode, str | None]:
     if isinstance(error, ReplicaHangs):
         return grpc.StatusCode.UNAVAILABLE, str(error)
-    return error.code(), error.details()
+    # one that went away without a word may look cancelled
+    return client_status(error).code, error.details()
 
 
 def _for_client(error: grpc.aio.AioRpcError | ReplicaHangs) -> Exception:

@@ -27,7 +27,7 @@ def choose(replicas: Sequence[Replica], wanted: Wanted, rule: RoomRule, avoid: C
     Of those that are trusted and have room, if there are any; one to `avoid` only where there is no other.
     """
     others = [replica for replica in replicas if replica not in avoid] or replicas
-    trusted = [replica for replica in others if replica.trusted] or others
+    trusted = trusted_of(others)
     roomy = [replica for replica in trusted if rule.has_room(replica.occupancy, wanted.kv_tokens)] or trusted
     least = min(roomy, key=Replica.load_key)
     matched = {replica: replica.prefixes.matched_tokens(wanted.hashes) for replica in roomy} if wanted.hashes else {}
@@ -36,6 +36,11 @@ def choose(replicas: Sequence[Replica], wanted: Wanted, rule: RoomRule, avoid: C
         return least
     best = min((replica for replica in roomy if matched[replica] == most), key=Replica.load_key)
     return min((best, least), key=lambda replica: _expected_seconds(replica, wanted, matched[replica]))
+
+
+def trusted_of(replicas: Sequence[Replica]) -> Sequence[Replica]:
+    """Those among which the choice is: that are not left alone, or all where there are no others."""
+    return [replica for replica in replicas if replica.trusted] or replicas
 
 
 def _expected_seconds(replica: Replica, wanted: Wanted, matched_tokens: int) -> float:

@@ -12,6 +12,8 @@ TARGET = re.compile(r"[^\s/]+:\d{1,5}")
 DNS = re.compile(r"dns:///(?P<host>[^\s/:]+):(?P<port>\d{1,5})")
 KUBERNETES = re.compile(r"k8s:///(?P<namespace>[a-z0-9-]+)/(?P<service>[a-z0-9-]+):(?P<port>\d{1,5})")
 
+MAX_PORT = 65535
+
 Targets = frozenset[str]
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 
@@ -49,7 +51,8 @@ class DnsTargets:
         while True:
             try:
                 found = frozenset(await self._resolve(self._host, self._port))
-            except OSError as error:
+            # the latter for what no name can look like
+            except (OSError, UnicodeError) as error:
                 logger.warning("runtimes not resolved", host=self._host, error=str(error))
             else:
                 if found != known:
@@ -96,7 +99,7 @@ async def _next(news: asyncio.Queue[None], tasks: Sequence[asyncio.Task[None]]) 
 
 
 async def addresses(host: str, port: int) -> Sequence[str]:
-    """host:port of each address of a name. Raises OSError."""
+    """host:port of each address of a name. Raises OSError, and UnicodeError for what cannot be a name."""
     found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return [
         f"[{address[0]}]:{port}" if family is socket.AF_INET6 else f"{address[0]}:{port}"
@@ -121,4 +124,5 @@ def discovery_of(targets: Sequence[str], seconds: float) -> Discovery:
 
 def is_target(text: str) -> bool:
     """Whether `discovery_of` knows it."""
-    return any(known.fullmatch(text) for known in (TARGET, DNS, KUBERNETES))
+    known = any(pattern.fullmatch(text) for pattern in (TARGET, DNS, KUBERNETES))
+    return known and 0 < int(text.rpartition(":")[2]) <= MAX_PORT

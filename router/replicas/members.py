@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable
-from contextlib import suppress
 
 import structlog
 
@@ -21,7 +20,8 @@ class Members:
         self._pool = pool
         self._discovery = discovery
         self._connect = connect
-        self._tasks: dict[str, asyncio.Task[None]] = {}
+        # each is set when its target has gone
+        self._gone: dict[str, asyncio.Event] = {}
 
     async def follow(self) -> None:
         """Until cancelled."""
@@ -30,22 +30,25 @@ class Members:
                 self._take(targets, tasks)
 
     def _take(self, targets: Targets, tasks: asyncio.TaskGroup) -> None:
-        for target in sorted(targets - self._tasks.keys()):
+        for target in sorted(targets - self._gone.keys()):
             logger.info("runtime found", target=target)
-            self._tasks[target] = tasks.create_task(self._serve(target))
-        for target in sorted(self._tasks.keys() - targets):
+            self._gone[target] = asyncio.Event()
+            tasks.create_task(self._serve(target, self._gone[target]))
+        for target in sorted(self._gone.keys() - targets):
             logger.info("runtime gone", target=target)
-            self._tasks.pop(target).cancel()
+            self._gone.pop(target).set()
 
-    async def _serve(self, target: str) -> None:
+    async def _serve(self, target: str, gone: asyncio.Event) -> None:
         client = self._connect(target)
         replica = Replica(client)
         self._pool.add(replica)
         try:
-            # only a target that has gone cancels this
-            with suppress(asyncio.CancelledError):
-                await self._pool.follow(replica)
-            self._pool.remove(replica)
-            await replica.idle()
+            async with asyncio.TaskGroup() as tasks:
+                # to the end of its last call, for one that leaves may hang, too
+                following = tasks.create_task(self._pool.follow(replica))
+                await gone.wait()
+                self._pool.remove(replica)
+                await replica.idle()
+                following.cancel()
         finally:
             await client.close()

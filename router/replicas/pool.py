@@ -11,7 +11,7 @@ import structlog
 from protos.runtime.v1 import runtime_pb2
 from router.latency.model import LatencyModel
 from router.latency.room import RoomRule
-from router.replicas.choice import Wanted, choose
+from router.replicas.choice import Wanted, choose, trusted_of
 from router.replicas.outliers import OutlierSettings, may_put_out, slow_ones
 from router.replicas.replica import Replica
 from services.shared.errors import Unavailable
@@ -104,13 +104,11 @@ class ReplicaPool:
 
     def has_room(self, kv_tokens: int) -> bool:
         """Whether a request of so many KV tokens can start now; also when `pick` would refuse it, so that it does."""
-        some = False
-        for replica in self._replicas:
-            if replica.usable:
-                some = True
-                if self._settings.room.has_room(replica.occupancy, kv_tokens):
-                    return True
-        return not some
+        usable = [replica for replica in self._replicas if replica.usable]
+        # an idle one that is left alone gets nothing, so its room is none
+        return not usable or any(
+            self._settings.room.has_room(replica.occupancy, kv_tokens) for replica in trusted_of(usable)
+        )
 
     def likely(self, wanted: Wanted) -> Replica | None:
         """The replica that a request would get now; None when none can take one."""

@@ -17,9 +17,11 @@ FIRST_MOST_BLOCKS = 4096
 
 def block_hashes(prompt_ids: Sequence[int]) -> list[int]:
     """A number for each whole block of a prompt, that depends on all tokens up to the block's end."""
+    # a slice of a tuple needs no second copy to be hashed
+    ids = tuple(prompt_ids[:MOST_TOKENS])
     found, chained = [], 0
-    for start in range(0, min(len(prompt_ids), MOST_TOKENS) - BLOCK_TOKENS + 1, BLOCK_TOKENS):
-        chained = hash((chained, tuple(prompt_ids[start : start + BLOCK_TOKENS])))
+    for start in range(0, len(ids) - BLOCK_TOKENS + 1, BLOCK_TOKENS):
+        chained = hash((chained, ids[start : start + BLOCK_TOKENS]))
         found.append(chained)
     return found
 

@@ -11,7 +11,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from services.cli.doctor.files import ARCHITECTURES
+from services.cli.doctor.files import ARCHITECTURES, model
+from services.cli.doctor.finding import State, Subject
+from services.cli.doctor.redis import redis
+from services.cli.doctor.registry import registry
+from services.cli.doctor.servers import servers
 from tests.engine.adapters import random_adapter
 from tests.processes import ROOT, free_port
 
@@ -26,17 +30,17 @@ def doctor(*arguments: str) -> tuple[int, dict[str, dict[str, str]]]:
 
 
 def test_a_machine_on_which_all_is_well(tiny_model, tmp_path, redis_server, start_runtime, start_router):
-    model = tmp_path / "tiny"
-    shutil.copytree(tiny_model, model)
-    config = json.loads((model / "config.json").read_text())
-    (model / "config.json").write_text(json.dumps(config | {"architectures": ["LlamaForCausalLM"]}))
-    (model / "model.safetensors").touch()
-    adapter = random_adapter(model, tmp_path / "adapter")
+    folder = tmp_path / "tiny"
+    shutil.copytree(tiny_model, folder)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"architectures": ["LlamaForCausalLM"]}))
+    (folder / "model.safetensors").touch()
+    adapter = random_adapter(folder, tmp_path / "adapter")
     publish = [*COMMAND[:-1], "adapters", "publish", str(adapter), "--alias", "default"]
     subprocess.run([*publish, "--redis-url", redis_server.url], cwd=ROOT, check=True, capture_output=True)
     runtime = start_runtime()
     runtime.wait_for("ready")
-    named = ["--model", str(model), "--adapter", str(adapter), "--redis-url", redis_server.url]
+    named = ["--model", str(folder), "--adapter", str(adapter), "--redis-url", redis_server.url]
     code, found = doctor(*named, "--server", runtime.target, "--port", str(free_port()))
     assert {finding["state"] for finding in found.values()} == {"ok"}, found
     assert code == 0
@@ -72,32 +76,33 @@ def test_people_see_a_table_and_what_was_not_asked_for_is_not_wrong():
 
 @pytest.mark.parametrize("text", ["nonsense", "redis://user:pass:word@:x"])
 def test_a_wrong_url_is_a_finding(text):
-    code, found = doctor("--redis-url", text)
-    assert (code, found["redis"]["state"]) == (1, "wrong")
-    assert "pass:word" not in json.dumps(found)
+    (found,) = redis(Subject(redis_url=text))
+    assert (found.state, found.remedy) == (State.WRONG, "correct the URL")
+    assert "pass:word" not in found.detail
 
 
 def test_a_user_without_rights_on_some_keys_is_told_which(redis_server):
     with redis_server.client() as admin:
         rights = ("~{tenants}:*", "+@read", "+@write", "+@connection", "+@scripting", "+time", "+config|get")
         admin.execute_command("ACL", "SETUSER", "router", "on", ">secret", *rights)
-    code, found = doctor("--redis-url", redis_server.url.replace("://", "://router:secret@"))
-    states = {use: found[f"redis {use}"]["state"] for use in ("adapters", "budgets", "quotas")}
-    assert (code, states) == (1, {"adapters": "wrong", "budgets": "ok", "quotas": "wrong"})
-    assert "~quota:*" in found["redis quotas"]["remedy"] and "secret" not in json.dumps(found)
+    subject = Subject(redis_url=redis_server.url.replace("://", "://router:secret@"))
+    found = {finding.name: finding for finding in redis(subject)}
+    states = [found[f"redis {use}"].state for use in ("adapters", "budgets", "quotas")]
+    assert states == [State.WRONG, State.OK, State.WRONG]
+    assert "~quota:*" in found["redis quotas"].remedy and "secret" not in str(found)
 
 
 def test_a_redis_that_does_not_answer_and_a_listener_that_is_no_redis_are_findings():
     with ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as http:
         threading.Thread(target=http.serve_forever, daemon=True).start()
         other = f"127.0.0.1:{http.server_port}"
-        nobody = f"redis://127.0.0.1:{free_port()}"
-        _, away = doctor("--redis-url", nobody)
-        code, wrong = doctor("--redis-url", f"redis://{other}", "--server", other)
+        (away,) = redis(Subject(redis_url=f"redis://127.0.0.1:{free_port()}"))
+        (no_redis,) = redis(Subject(redis_url=f"redis://{other}"))
+        (no_grpc,) = servers(Subject(servers=(other,)))
         http.shutdown()
-    assert (away["redis"]["state"], away["redis"]["remedy"]) == ("wrong", "start it, or name another one")
-    assert (code, wrong["redis"]["state"], wrong[f"server {other}"]["state"]) == (1, "wrong", "wrong")
-    assert "does not speak gRPC" in wrong[f"server {other}"]["detail"]
+    assert {finding.state for finding in (away, no_redis, no_grpc)} == {State.WRONG}
+    assert away.remedy == "start it, or name another one"
+    assert "does not speak gRPC" in no_grpc.detail and "gRPC port" in no_grpc.remedy
 
 
 @pytest.mark.parametrize("config", ["[]", "no JSON", '{"architectures": 3}'])
@@ -105,9 +110,11 @@ def test_a_broken_model_folder_is_a_finding(config, tmp_path):
     for name in ("tokenizer.json", "model.safetensors"):
         (tmp_path / name).touch()
     (tmp_path / "config.json").write_text(config)
-    code, found = doctor("--model", str(tmp_path), "--redis-url", f"redis://127.0.0.1:{free_port()}")
-    assert (code, found["model"]["remedy"]) == (1, "download the model again")
-    assert not [finding for finding in found.values() if "bug" in finding["remedy"]]
+    subject = Subject(tmp_path, redis_url=f"redis://127.0.0.1:{free_port()}")
+    (found,) = model(subject)
+    assert (found.state, found.remedy) == (State.WRONG, "download the model again")
+    (unread,) = registry(subject)
+    assert unread.state is State.SKIPPED
 
 
 def test_architectures_are_those_of_the_engine():

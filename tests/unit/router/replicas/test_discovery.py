@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 
 import pytest
+from structlog.testing import capture_logs
 
 from router.replicas.discovery import AllTargets, DnsTargets, ListedTargets, addresses, discovery_of, is_target
 
@@ -47,6 +48,15 @@ async def test_a_name_is_looked_up_again_and_the_last_addresses_stay_while_it_ca
     assert names.asked == 5
 
 
+async def test_what_cannot_be_a_name_is_looked_up_no_less():
+    async with aclosing(AllTargets([DnsTargets("a..b", 5, 0.001), ListedTargets(["a:1"])]).targets()) as targets:
+        assert await first(targets, 1) == [{"a:1"}]
+        with capture_logs() as lines, pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.1):
+                await anext(targets)
+    assert {line["host"] for line in lines} == {"a..b"}
+
+
 async def test_several_are_told_together():
     names = Names(["1.1.1.1:5"])
     both = AllTargets([ListedTargets(["a:1"]), DnsTargets("runtimes", 5, 0.001, names)])
@@ -72,6 +82,10 @@ async def test_this_machine_has_an_address():
         ("k8s:///runtimes:50052", False),
         ("http://runtimes:50052", False),
         ("runtimes", False),
+        ("10.0.0.1:65535", True),
+        ("10.0.0.1:65536", False),
+        ("dns:///runtimes:99999", False),
+        ("k8s:///default/runtimes:0", False),
     ],
 )
 def test_what_a_target_may_look_like(text, known):

@@ -1,7 +1,10 @@
 """Replicas come and go."""
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator
+
+import grpc
 
 from protos.generation.v1 import generation_pb2
 from router.replicas.members import Members
@@ -58,6 +61,26 @@ async def test_one_that_has_gone_finishes_what_it_has_and_then_its_connection_is
         told.queue.put_nowait(frozenset({"a:1"}))
         await until(known, lambda found: found == {"a:1"})
     assert all(runtime.closed for runtime in runtimes.values())
+
+
+async def test_one_that_hangs_when_it_has_gone_is_not_waited_for():
+    told, leaving = Told(), Closing("a:1")
+    pool = ReplicaPool(settings=PoolSettings(poll_seconds=0.001))
+
+    async def usable() -> bool:
+        return pool.usable
+
+    async with background(Members(pool, told, lambda target: leaving).follow()):  # type: ignore[arg-type,return-value]
+        told.queue.put_nowait(frozenset({"a:1"}))
+        await until(usable, bool)
+        call = pool.replicas[0].generate(REQUEST, None)
+        # it is read, and nothing comes
+        call._waiting_since = time.monotonic()
+        told.queue.put_nowait(frozenset())
+        await until(usable, lambda found: not found)
+        leaving.error = grpc.StatusCode.DEADLINE_EXCEEDED
+        await until(lambda: _value(leaving.closed), bool)
+    assert call._given_up
 
 
 async def _value(value: bool) -> bool:

@@ -156,6 +156,18 @@ async def test_there_is_room_while_one_replica_has_some_and_that_one_is_picked(t
     assert not two.pool.has_room(50)
 
 
+async def test_a_replica_that_is_left_alone_has_no_room_for_what_waits(two):
+    two.runtimes[1].report.MergeFrom(runtime_pb2.GetLoadResponse(max_running_requests=2, in_flight=3))
+    await two.refresh()
+    assert two.pool.has_room(50)
+    for _ in range(5):
+        two.pool.failed(two.replicas[0], grpc.StatusCode.INTERNAL, "oh")
+    # the other one is what a request would get, and is full
+    assert (two.pool.has_room(50), two.picks(1)) == (False, ["b:1"])
+    two.replicas[0].standing.until = 0.0
+    assert (two.pool.has_room(50), two.picks(1)) == (True, ["a:1"])
+
+
 async def test_with_no_replica_left_nobody_waits_for_room(two):
     for runtime in two.runtimes:
         runtime.broken = True
