@@ -71,12 +71,11 @@ class Generation:
         with admission.in_flight.enter():
             prepared = await self._preparation.prepare(request, caller, record)
             async with admission.quotas.hold(self._claim(prepared)) as lease:
-                lease.used_tokens = 0
-                seconds_left = prepared.seconds_left(time_remaining())
-                record.queued(await admission.queue.turn(prepared.waiting, seconds_left))
-                # nothing is awaited from here until a replica counts the request
-                job = self._job(prepared, lease, time_remaining, record)
                 try:
+                    seconds_left = prepared.seconds_left(time_remaining())
+                    record.queued(await admission.queue.turn(prepared.waiting, seconds_left))
+                    # nothing is awaited from here until a replica counts the request
+                    job = self._job(prepared, lease, time_remaining, record)
                     async with aclosing(self._dispatch.answer(job, record)) as responses:
                         async for response in responses:
                             yield response
@@ -119,8 +118,8 @@ class Generation:
         if limits.max_resident_kv_tokens is not None:
             placed = self._decide(prepared.tenant, _asked(prepared), self._pool.likely(wanted), wanted)
             kv_tokens = placed.budget.tokens + new_tokens
-            least = min(limits.floor_tokens(wanted.prompt_tokens), wanted.prompt_tokens) + new_tokens
-        return Claim(prepared.tenant, prepared.call.request_id, limits, wanted.kv_tokens, kv_tokens, least)
+            least = limits.floor_tokens(wanted.prompt_tokens) + new_tokens
+        return Claim(prepared.tenant, limits, wanted.kv_tokens, kv_tokens, least)
 
     def _decide(
         self,

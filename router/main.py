@@ -114,10 +114,8 @@ def _observed(settings: RouterSettings, tracer: Tracer, router: Router) -> tuple
     """What begins the record of each request, and what is counted of them and of this router."""
     registry = CollectorRegistry()
     counted = RequestMetrics(registry, settings.metrics_max_tenants)
-    replicas, policies = (
-        partial(replica_metrics, lambda: router.pool.replicas),
-        partial(policy_metrics, router.tenants.feed),
-    )
+    replicas = partial(replica_metrics, lambda: router.pool.replicas)
+    policies = partial(policy_metrics, router.tenants.feed)
     quotas = partial(quota_metrics, lambda: router.quotas.shared)
     registry.register(LoopCollector(asyncio.get_running_loop(), counted.in_flight, replicas, policies, quotas))
     return Requests((counted, RequestLog(), RequestSpans()), tracer), registry

@@ -8,6 +8,7 @@ from rich.console import Console
 
 from protos.generation.v1 import generation_pb2, generation_pb2_grpc
 from protos.router.v1 import tenant_budget_pb2, tenant_budget_pb2_grpc
+from router.cli.remote import caller
 from services.shared.durations import to_seconds
 from services.shared.settings import load_settings
 
@@ -28,8 +29,7 @@ class SmokeSettings(BaseSettings):
 def main() -> None:
     """Print what came, and end with code 1 and a sentence when something is wrong."""
     settings = load_settings(SmokeSettings)
-    key = settings.api_key.get_secret_value() if settings.api_key else ""
-    metadata = (("authorization", f"Bearer {key}"),) if key else ()
+    metadata = caller(settings.api_key.get_secret_value() if settings.api_key else "")
     console = Console(highlight=False)
     try:
         with grpc.insecure_channel(settings.router) as channel:

@@ -15,7 +15,6 @@ class Claim:
     """
 
     tenant: str
-    request_id: str
     limits: Limits
     # of prompt and answer, for the rate
     tokens: int

@@ -35,7 +35,7 @@ def kv_budget(request: BudgetRequest, rules: Mapping[str, BudgetRule]) -> Budget
     Raises NoBudget when only less than the floor meets the SLO and the tenant's `on_conflict` is `reject`.
     """
     caps = sorted((cap, name) for name, rule in rules.items() if (cap := rule.cap(request)) is not None)
-    floor = min(request.limits.floor_tokens(request.prompt_tokens), request.prompt_tokens)
+    floor = request.limits.floor_tokens(request.prompt_tokens)
     first: list[str] = []
     if (slo := next((cap for cap, name in caps if name == SLO), floor)) < floor:
         first, caps = _on_conflict(request.limits.on_conflict, slo, floor, caps)

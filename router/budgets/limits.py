@@ -62,8 +62,8 @@ class Limits:
     adapter_aliases: tuple[str, ...] = (ANY_ALIAS,)
 
     def floor_tokens(self, prompt_tokens: int) -> int:
-        """No budget of a prompt of this length is smaller."""
-        return max(1, self.min_budget_tokens, int(self.min_keep_ratio * prompt_tokens))
+        """No budget of a prompt of this length is smaller; never more than the prompt itself."""
+        return min(max(1, self.min_budget_tokens, int(self.min_keep_ratio * prompt_tokens)), prompt_tokens)
 
     @property
     def shared_aliases(self) -> tuple[str, ...]:

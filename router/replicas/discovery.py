@@ -8,6 +8,8 @@ from typing import Protocol
 
 import structlog
 
+from services.shared.lifecycle import to_address
+
 TARGET = re.compile(r"[^\s/]+:\d{1,5}")
 DNS = re.compile(r"dns:///(?P<host>[^\s/:]+):(?P<port>\d{1,5})")
 KUBERNETES = re.compile(r"k8s:///(?P<namespace>[a-z0-9-]+)/(?P<service>[a-z0-9-]+):(?P<port>\d{1,5})")
@@ -101,10 +103,7 @@ async def _next(news: asyncio.Queue[None], tasks: Sequence[asyncio.Task[None]]) 
 async def addresses(host: str, port: int) -> Sequence[str]:
     """host:port of each address of a name. Raises OSError, and UnicodeError for what cannot be a name."""
     found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return [
-        f"[{address[0]}]:{port}" if family is socket.AF_INET6 else f"{address[0]}:{port}"
-        for family, _, _, _, address in found
-    ]
+    return [to_address(str(address[0]), port) for _, _, _, _, address in found]
 
 
 def discovery_of(targets: Sequence[str], seconds: float) -> Discovery:

@@ -10,6 +10,7 @@ from kubernetes_asyncio.client import V1EndpointSlice
 from kubernetes_asyncio.config import ConfigException
 
 from router.replicas.discovery import Targets
+from services.shared.lifecycle import to_address
 
 SERVICE_LABEL = "kubernetes.io/service-name"
 RETRY_SECONDS = 2.0
@@ -64,7 +65,7 @@ class KubernetesTargets:
 
     def _targets(self, slices: Iterable[V1EndpointSlice]) -> Targets:
         return frozenset(
-            f"[{address}]:{self._port}" if item.address_type == "IPv6" else f"{address}:{self._port}"
+            to_address(address, self._port)
             for item in slices
             for endpoint in item.endpoints or ()
             # one whose readiness is not known counts as ready

@@ -34,13 +34,14 @@ class Replica:
         self.objection = "not known yet"
         # told when a call has ended
         self.ended: Callable[[], None] = lambda: None
+        # share of its KV slots that were in use when it last told
+        self.used_ratio = 0.0
         self._calls: set[Call] = set()
         self._idle = asyncio.Event()
         self._idle.set()
         self._told_at = 0.0
         self._others = 0
         self._max_running = 0
-        self._used_ratio = 0.0
 
     @property
     def calls(self) -> int:
@@ -73,18 +74,13 @@ class Replica:
 
         Calls in flight are this router's own, known exactly, and those of others as of the runtime's last report.
         """
-        return self.calls + self._others, self._used_ratio, self.turn
+        return self.calls + self._others, self.used_ratio, self.turn
 
     @property
     def occupancy(self) -> Occupancy:
         """By which it is told whether it has room."""
         calls = self.calls + self._others
         return Occupancy(calls, self._max_running, self.tracker.slots, self.tracker.total_slots)
-
-    @property
-    def used_ratio(self) -> float:
-        """Share of its KV slots that were in use when it last told."""
-        return self._used_ratio
 
     async def ask(self) -> runtime_pb2.GetLoadResponse:
         """The runtime's load, and on the way what it says of its model, now and then. Raises AioRpcError."""
@@ -96,7 +92,7 @@ class Replica:
         # one that ended on the way of the report is not somebody else's
         self._others = max(0, load.in_flight - max(calls, self.calls))
         self._max_running = load.max_running_requests
-        self._used_ratio = 1 - load.free_slots / load.total_slots if load.total_slots else 0.0
+        self.used_ratio = 1 - load.free_slots / load.total_slots if load.total_slots else 0.0
         self.tracker.reported(load.total_slots, load.free_slots, load.queued_requests)
         return load
 

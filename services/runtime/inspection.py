@@ -1,15 +1,20 @@
 """`python -m services.runtime.inspection`: the engine's packages and device as JSON, for who has no torch to ask."""
 
 import json
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
+
+from services.shared.packages import installed_version
 
 PACKAGES = ("torch", "triton", "sglang")
 
 
 def inspect_engine() -> dict[str, Any]:
     """Versions, why the hooks do not fit (empty when they do), and the CUDA device if there is one."""
-    found: dict[str, Any] = {"versions": {name: _version(name) for name in PACKAGES}, "hooks": "", "device": None}
+    found: dict[str, Any] = {
+        "versions": {name: installed_version(name) for name in PACKAGES},
+        "hooks": "",
+        "device": None,
+    }
     try:
         from services.runtime.backends.sglang.hooks import check_sglang
 
@@ -30,13 +35,6 @@ def _device() -> dict[str, Any] | None:
         return None
     free, total = torch.cuda.mem_get_info()
     return {"name": torch.cuda.get_device_name(), "free_bytes": free, "total_bytes": total, "cuda": torch.version.cuda}
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return ""
 
 
 if __name__ == "__main__":

@@ -11,11 +11,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from services.cli.doctor.files import ARCHITECTURES, model
+from services.cli.doctor.files import model
 from services.cli.doctor.finding import State, Subject
 from services.cli.doctor.redis import redis
 from services.cli.doctor.registry import registry
 from services.cli.doctor.servers import servers
+from services.runtime.backends.sglang.architectures import ARCHITECTURES
 from tests.engine.adapters import random_adapter
 from tests.processes import ROOT, free_port
 
@@ -118,7 +119,7 @@ def test_a_broken_model_folder_is_a_finding(config, tmp_path):
 
 
 def test_architectures_are_those_of_the_engine():
-    # its module needs SGLang, which takes seconds to import
-    source = (ROOT / "services" / "runtime" / "backends" / "sglang" / "support.py").read_text()
+    # as the engine reads them
+    source = (ROOT / "services" / "runtime" / "backends" / "sglang" / "architectures.py").read_text()
     (named,) = re.findall(r"^ARCHITECTURES = (.*)$", source, re.MULTILINE)
     assert ast.literal_eval(named) == ARCHITECTURES

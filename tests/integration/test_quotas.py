@@ -34,7 +34,7 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 def claim(limits: Limits, tenant: str = "a", tokens: int = 10, kv: int = 10, least: int = 10) -> Claim:
-    return Claim(tenant, "r", limits, tokens, kv, least)
+    return Claim(tenant, limits, tokens, kv, least)
 
 
 def new_tenant() -> str:

@@ -6,9 +6,8 @@ from pathlib import Path
 
 from services.cli.doctor.finding import Finding, Subject, ok, skipped, wrong
 from services.local.model_folder import REMEDY, missing_files, weights_bytes
+from services.runtime.backends.sglang.architectures import ARCHITECTURES
 
-# as `services/runtime/backends/sglang/support.py` has them, which needs SGLang
-ARCHITECTURES = ("LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM")
 GIB = 1 << 30
 
 

@@ -1,10 +1,10 @@
 """Whether the packages of this Python are those that were tested together."""
 
 from collections.abc import Iterator
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from services.cli.doctor.finding import Finding, Subject, ok, skipped, wrong
+from services.shared.packages import installed_version
 
 # in a checkout; an image has no such folder, and was built from it
 PINS = Path(__file__).parents[3] / "requirements" / "service.in"
@@ -21,7 +21,8 @@ def compared(file: Path) -> Finding:
     if not file.is_file():
         return skipped("pins", "no checkout here to compare with")
     wanted = dict(_pinned(file))
-    others = [f"{name} {_installed(name)} instead of {pin}" for name, pin in wanted.items() if _installed(name) != pin]
+    found = {name: installed_version(name) or "missing" for name in wanted}
+    others = [f"{name} {found[name]} instead of {pin}" for name, pin in wanted.items() if found[name] != pin]
     if others:
         return wrong("pins", ", ".join(others), REMEDY)
     return ok("pins", f"{len(wanted)} packages as pinned")
@@ -32,10 +33,3 @@ def _pinned(file: Path) -> Iterator[tuple[str, str]]:
         name, mark, pin = line.partition("==")
         if mark and not line.startswith("#"):
             yield name.strip(), pin.strip()
-
-
-def _installed(name: str) -> str:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return "missing"

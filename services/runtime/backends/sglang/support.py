@@ -11,8 +11,7 @@ from sglang.srt.mem_cache.memory_pool import MHATokenToKVPool
 from sglang.srt.mem_cache.unified_radix_cache import UnifiedRadixCache
 from sglang.srt.runtime_context import get_context
 
-# models whose body takes (input_ids, positions, forward_batch) and attends to the whole context in every layer
-ARCHITECTURES = ("LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM")
+from services.runtime.backends.sglang.architectures import ARCHITECTURES
 
 # setting of SGLang, the values that are fine, and why others are not
 SETTINGS: tuple[tuple[str, Callable[[Any], bool], str], ...] = (

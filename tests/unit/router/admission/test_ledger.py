@@ -20,7 +20,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 def claim(limits: Limits, tokens: int = 10, kv: int = 10, least: int = 10) -> Claim:
-    return Claim("a", "r", limits, tokens, kv, least)
+    return Claim("a", limits, tokens, kv, least)
 
 
 def granted_in_ten_minutes(clock: list[float], of: Claim) -> int:
